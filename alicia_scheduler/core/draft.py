@@ -1,0 +1,219 @@
+"""A decision in the making. Every rule builds its decision here, so counters and announcements follow from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from alicia_scheduler.core.announcement import (
+    Announcement,
+    EventChange,
+    EventChanged,
+    ExecutionChange,
+    ExecutionChanged,
+)
+from alicia_scheduler.core.decision import Decision
+from alicia_scheduler.core.lifecycle import BEGINNINGS, EVENT_TRANSITIONS, IllegalTransition, moved
+from alicia_scheduler.core.overlap import next_held
+from alicia_scheduler.core.state import (
+    UNFINISHED,
+    EventRecord,
+    EventState,
+    Execution,
+    ExecutionStatus,
+    RequestRecord,
+    ServiceMark,
+)
+from alicia_scheduler.core.timing import Timing
+from alicia_scheduler.core.view import View
+
+Answer = TypeVar("Answer")
+Timings = Callable[[EventRecord, EventState], Timing]
+"""Gives the compiled timing rule of an event; the caller keeps compiled rules, the rules here only ask."""
+
+S = ExecutionStatus
+_CHANGES: dict[ExecutionStatus, ExecutionChange] = {
+    S.RUNNING: "execution_started",
+    S.COMPLETED: "execution_completed",
+    S.FAILED: "execution_failed",
+    S.TIMED_OUT: "execution_failed",
+    S.RETRYING: "execution_retry",
+    S.SKIPPED: "execution_skipped",
+    S.MISSED: "execution_missed",
+    S.CANCELLED: "execution_cancelled",
+}
+
+
+class Draft:
+    """Collects the rows and announcements of one decision over what the view shows."""
+
+    def __init__(self, view: View, now: datetime, timings: Timings) -> None:
+        self.view = view
+        self.now = now
+        self.timings = timings
+        self.counters = view.counters
+        self._records: dict[str, EventRecord] = {}
+        self._states: dict[str, EventState] = {}
+        self._executions: dict[str, Execution] = {}
+        self._deleted: list[str] = []
+        self._requests: list[RequestRecord] = []
+        self._announcements: list[Announcement] = []
+        self._stop: list[str] = []
+        self._mark: ServiceMark | None = None
+
+    # what the rules read
+
+    def event(self, event_id: str) -> tuple[EventRecord, EventState] | None:
+        """Both rows of the event as this decision leaves them."""
+        stored = self.view.event(event_id)
+        record = self._records.get(event_id) or (stored[0] if stored else None)
+        state = self._states.get(event_id) or (stored[1] if stored else None)
+        return (record, state) if record and state and event_id not in self._deleted else None
+
+    def execution(self, execution_id: str) -> Execution | None:
+        """The execution as this decision leaves it."""
+        return self._executions.get(execution_id) or self.view.execution(execution_id)
+
+    def unfinished(self, event_id: str) -> list[Execution]:
+        """The event's unfinished executions as this decision leaves them, oldest first."""
+        seen = {e.execution_id: e for e in self.view.unfinished(event_id)}
+        seen.update((i, e) for i, e in self._executions.items() if e.event_id == event_id)
+        alive = [e for e in seen.values() if e.status in UNFINISHED]
+        return sorted(alive, key=lambda e: (e.due_time, e.execution_id))
+
+    # what the rules write
+
+    def put_record(self, record: EventRecord) -> None:
+        """Stores the definition."""
+        self._records[record.event_id] = record
+
+    def put_state(self, state: EventState) -> None:
+        """Stores the state.
+
+        Raises:
+            IllegalTransition: The status may not follow the one before.
+        """
+        before = self.event(state.event_id)
+        if before and state.status is not before[1].status and state.key == before[1].key:
+            if state.status not in EVENT_TRANSITIONS[before[1].status]:
+                raise IllegalTransition(f"event {state.event_id}: {before[1].status} → {state.status}")
+        self._states[state.event_id] = state
+
+    def delete(self, event_id: str) -> None:
+        """Removes the event."""
+        self._deleted.append(event_id)
+        self._records.pop(event_id, None)
+        self._states.pop(event_id, None)
+
+    def create(self, execution: Execution) -> None:
+        """Adds a new execution: pending, skipped or missed."""
+        if execution.status not in BEGINNINGS:
+            raise IllegalTransition(f"a new execution cannot be {execution.status}")
+        self._keep(execution, None)
+
+    def move(self, execution: Execution, status: ExecutionStatus, **changes: Any) -> Execution:
+        """The execution in its new status, stored, counted and announced; an ended one lets a held one go."""
+        after = moved(execution, status, **changes)
+        self._keep(after, execution)
+        if after.status not in UNFINISHED:
+            self._release(after)
+        return after
+
+    def stop(self, execution_id: str) -> None:
+        """Has the running action stopped once this decision is durable."""
+        self._stop.append(execution_id)
+
+    def answered(self, request: RequestRecord) -> None:
+        """Keeps the answer under its request id."""
+        self._requests.append(request)
+
+    def announce(self, announcement: Announcement) -> None:
+        """Tells other programs."""
+        self._announcements.append(announcement)
+
+    def announce_event(self, change: EventChange, event_id: str) -> None:
+        """Tells other programs what happened to the event, with its rows as this decision leaves them."""
+        event = self.event(event_id)
+        if event:
+            self._announcements.append(EventChanged(change, *event))
+
+    def leave(self, mark: ServiceMark) -> None:
+        """Replaces the service mark."""
+        self._mark = mark
+
+    def draw_key(self) -> int:
+        """A number that no event has had."""
+        self.counters = replace(self.counters, key=self.counters.key + 1)
+        return self.counters.key - 1
+
+    def draw_fence(self) -> int:
+        """A fencing token above every one before."""
+        self.counters = replace(self.counters, fence=self.counters.fence + 1)
+        return self.counters.fence - 1
+
+    def decision(self, answer: Answer) -> Decision[Answer]:
+        """The finished decision."""
+        return Decision(
+            answer=answer,
+            records=tuple(self._records.values()),
+            states=tuple(self._states.values()),
+            deleted=tuple(self._deleted),
+            executions=tuple(self._executions.values()),
+            requests=tuple(self._requests),
+            announcements=tuple(self._announcements),
+            stop=tuple(self._stop),
+            counters=self.counters if self.counters != self.view.counters else None,
+            mark=self._mark,
+        )
+
+    # what follows by itself
+
+    def _keep(self, execution: Execution, before: Execution | None) -> None:
+        self._executions[execution.execution_id] = execution
+        event = self.event(execution.event_id)
+        if event and event[0].key == execution.event_key:
+            self._states[execution.event_id] = counted(event[1], execution, before)
+        change = _CHANGES.get(execution.status)
+        if change and not (before and before.status is execution.status):
+            self._announcements.append(ExecutionChanged(change, execution))
+
+    def _release(self, ended: Execution) -> None:
+        """Lets the execution go that waited for this one."""
+        if ended.status in (S.SKIPPED, S.MISSED):
+            return
+        held = next_held(self.unfinished(ended.event_id))
+        if held is not None:
+            self._executions[held.execution_id] = replace(held, held=False)
+
+
+def counted(state: EventState, execution: Execution, before: Execution | None) -> EventState:
+    """The state after one of the event's executions went from ``before`` to ``execution``."""
+    status = execution.status
+    unfinished = (status in UNFINISHED) - (before is not None and before.status in UNFINISHED)
+    changes: dict[str, Any] = {"unfinished": max(0, state.unfinished + unfinished)} if unfinished else {}
+    match status:
+        case S.RUNNING:
+            first = execution.attempt == 1 and (before is None or before.status is S.PENDING)
+            changes |= {"last_run_time": execution.attempts[-1].start_time, "run_count": state.run_count + first}
+            changes |= {"last_status": status}
+        case S.COMPLETED:
+            changes |= {"success_count": state.success_count + 1, "last_error": None, "last_status": status}
+        case S.FAILED | S.TIMED_OUT:
+            changes |= {"failure_count": state.failure_count + 1, "last_status": status}
+            changes |= {"last_error": execution.error_message}
+        case S.RETRYING:
+            changes |= {"last_status": status, "last_error": execution.error_message}
+        case S.SKIPPED:
+            changes |= {"skipped_count": state.skipped_count + 1}
+        case S.MISSED:
+            changes |= {"missed_count": state.missed_count + max(1, execution.missed_count)}
+        case S.CANCELLED:
+            changes |= {"last_status": status} if before is not None and before.attempt else {}
+        case S.PENDING:
+            pass
+    return replace(state, **changes) if changes else state
+
+
+__all__ = ["Draft", "Timings", "counted"]

@@ -1,0 +1,36 @@
+"""Identifiers made from what they identify, so that a restart, a retry and a second process all make the same one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+
+from alicia_scheduler.core.state import EventRecord, EventState
+
+
+def fire_id(record: EventRecord, state: EventState, nominal: datetime) -> str:
+    """The execution id of one nominal time of one event; unique for ever, since ``key`` is."""
+    return _digest("fire", record.key, state.generation, nominal.isoformat())
+
+
+def missed_id(record: EventRecord, state: EventState, first: datetime) -> str:
+    """The id of the record of a range of missed nominal times."""
+    return _digest("missed", record.key, state.generation, first.isoformat())
+
+
+def request_execution_id(record: EventRecord, request_key: str) -> str:
+    """The execution id of a fire that a command asked for."""
+    return _digest("request", record.key, request_key)
+
+
+def fraction(*parts: object) -> float:
+    """A number in [0, 1) that looks random and is always the same for the same parts."""
+    return int.from_bytes(blake2b(_joined(parts), digest_size=8).digest()) / 2**64
+
+
+def _digest(*parts: object) -> str:
+    return blake2b(_joined(parts), digest_size=16).hexdigest()
+
+
+def _joined(parts: tuple[object, ...]) -> bytes:
+    return "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")

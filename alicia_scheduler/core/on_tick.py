@@ -1,0 +1,100 @@
+"""What happens when the planner looks: due fires become executions, and the timers move on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alicia_scheduler.core.announcement import Problem
+from alicia_scheduler.core.decision import Decision
+from alicia_scheduler.core.draft import Draft, Timings
+from alicia_scheduler.core.firing import end_event, fired, limit_reached, record_missed
+from alicia_scheduler.core.plan import Plan, planned, replay_nothing, wake_time
+from alicia_scheduler.core.resting import resume
+from alicia_scheduler.core.state import EventRecord, EventState, EventStatus, Execution, ExecutionStatus
+from alicia_scheduler.core.timing import Timing
+from alicia_scheduler.core.view import View
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How much one look planned.
+
+    Attributes:
+        events: Events looked at; as many as were asked for means that more may be due.
+        fires: Executions created to run.
+        missed: Nominal times recorded as missed.
+    """
+
+    events: int
+    fires: int
+    missed: int
+
+
+def on_tick(view: View, now: datetime, timings: Timings, *, corrected: bool = False) -> Decision[Planned]:
+    """Plans every due event of the view.
+
+    Args:
+        corrected: The clock was corrected: what lies behind is recorded as missed and not replayed.
+    """
+    draft = Draft(view, now, timings)
+    fires = missed = 0
+    for event_id in view.due:
+        event = draft.event(event_id)
+        if event is None or event[1].wake_time is None or event[1].wake_time > now:
+            continue
+        plan = _looked_at(draft, *event, corrected=corrected)
+        if plan is not None:
+            fires += len(plan.fires)
+            missed += plan.missed.count if plan.missed else 0
+    return draft.decision(Planned(len(view.due), fires, missed))
+
+
+def _looked_at(draft: Draft, record: EventRecord, state: EventState, *, corrected: bool) -> Plan | None:
+    """Plans one event; a rule that breaks stops this event alone, and says so."""
+    try:
+        if state.status is EventStatus.PAUSED:
+            resume(draft, record, state)
+            return None
+        timing = draft.timings(record, state)
+        plan = (
+            replay_nothing(timing, state, draft.now)
+            if corrected
+            else planned(record.definition, timing, state, draft.now)
+        )
+    except Exception as error:  # noqa: BLE001 - whatever breaks in one event's rule must not stop the others
+        _stop_with_error(draft, state, error)
+        return None
+    _carry_out(draft, record, plan, timing)
+    return plan
+
+
+def _stop_with_error(draft: Draft, state: EventState, error: Exception) -> None:
+    message = f"the timing rule failed: {type(error).__name__}: {error}"
+    draft.put_state(replace(state, status=EventStatus.ERROR, wake_time=None, next_time=None, last_error=message))
+    draft.announce(Problem("internal", message, event_id=state.event_id))
+
+
+def _carry_out(draft: Draft, record: EventRecord, plan: Plan, timing: Timing) -> None:
+    if plan.missed:
+        record_missed(draft, record, plan.missed)
+    last_fire = None
+    for fire in plan.fires:
+        if limit_reached(draft, record):
+            break
+        last_fire = fired(draft, record, fire)
+    _advance(draft, record, plan, timing, last_fire)
+
+
+def _advance(draft: Draft, record: EventRecord, plan: Plan, timing: Timing, last_fire: Execution | None) -> None:
+    """Moves the mark, sets the next time, and ends an event that has none."""
+    event = draft.event(record.event_id)
+    assert event is not None
+    state = event[1]
+    next_time = plan.next_time
+    under_way = last_fire is not None and last_fire.status is ExecutionStatus.PENDING
+    if plan.waits_for_end and not under_way and not state.unfinished:
+        next_time = timing.next_time(draft.now)
+    state = replace(state, mark_time=plan.mark, next_time=next_time, wake_time=wake_time(timing, next_time))
+    draft.put_state(state)
+    if limit_reached(draft, record) or (next_time is None and not plan.waits_for_end):
+        end_event(draft, record, ran=last_fire is not None or state.fired_count > 0)

@@ -1,0 +1,62 @@
+"""Timers that rest and start again: pause, resume, disable (docs/time-rules.md, pauses)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from alicia_scheduler.core.draft import Draft
+from alicia_scheduler.core.firing import end_event, fired
+from alicia_scheduler.core.plan import Fire, wake_time
+from alicia_scheduler.core.state import EventRecord, EventState, EventStatus, TriggeredBy
+from alicia_scheduler.core.timing import Timing
+
+TIMED = frozenset({"once", "interval", "cron", "recurring"})
+
+
+def paused(state: EventState, now: datetime, note: str | None, until: datetime | None, cause: str) -> EventState:
+    """The state with the timer at rest; ``until`` wakes it."""
+    return replace(
+        state,
+        status=EventStatus.PAUSED,
+        next_time=None,
+        wake_time=until,
+        paused_at=state.paused_at or now,
+        paused_until=until,
+        pause_note=note,
+        pause_cause=cause,
+    )
+
+
+def started(state: EventState, timing: Timing, after: datetime) -> EventState:
+    """The state with the timer running from ``after`` on; nothing up to then is planned any more."""
+    next_time = timing.next_time(after)
+    return replace(
+        state,
+        status=EventStatus.ACTIVE,
+        mark_time=after,
+        next_time=next_time,
+        wake_time=wake_time(timing, next_time),
+        paused_at=None,
+        paused_until=None,
+        pause_note=None,
+        pause_cause=None,
+    )
+
+
+def stopped(state: EventState, status: EventStatus) -> EventState:
+    """The state with the timer off."""
+    return replace(state, status=status, next_time=None, wake_time=None, paused_at=None, paused_until=None)
+
+
+def resume(draft: Draft, record: EventRecord, state: EventState) -> None:
+    """Starts the timer again. Times that passed meanwhile are dropped, or the last of them runs (``on_resume``)."""
+    timing = draft.timings(record, state)
+    last = timing.previous_time(draft.now) if record.definition.on_resume == "last" else None
+    draft.put_state(started(state, timing, draft.now))
+    draft.announce_event("event_resumed", record.event_id)
+    if last is not None and last > state.mark_time:
+        fired(draft, record, Fire(last, timing.due_time(last), TriggeredBy.CATCH_UP, missed_count=1))
+    event = draft.event(record.event_id)
+    if event and event[1].next_time is None and record.definition.schedule_type in TIMED:
+        end_event(draft, record, ran=last is not None or state.fired_count > 0)

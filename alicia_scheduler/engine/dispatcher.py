@@ -1,0 +1,185 @@
+"""Runs executions: claims what is ready while there is a free place, acts under a timeout, reports the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from alicia_scheduler.core.decision import Needs
+from alicia_scheduler.core.draft import Timings
+from alicia_scheduler.core.on_claim import Claim, on_claim
+from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, on_outcome
+from alicia_scheduler.core.retry import Failure
+from alicia_scheduler.engine.writer import Committed, Writer
+from alicia_scheduler.errors import ActionFailed
+from alicia_scheduler.ports import ActionRunner, Attempt, Clock
+
+log = structlog.get_logger("dispatcher")
+
+
+class Dispatcher:
+    """Runs up to ``places`` executions at a time; the rest waits in the store, in order."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Clock,
+        timings: Timings,
+        runners: Mapping[str, ActionRunner],
+        *,
+        places: int,
+        retries: bool = True,
+    ) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._timings = timings
+        self._runners = runners
+        self._places = places
+        self._retries = retries
+        self._nudged = asyncio.Event()
+        self._acting: dict[str, asyncio.Task[None]] = {}
+        self._reporting: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.fenced = 0
+        self.started = 0
+
+    @property
+    def running(self) -> int:
+        """Executions whose action is under way."""
+        return len(self._acting)
+
+    def committed(self, committed: Committed) -> None:
+        """Stops what was cancelled, and looks for work that has become ready."""
+        for execution_id in committed.stop:
+            task = self._acting.get(execution_id)
+            if task is not None:
+                task.cancel()
+        if committed.ready:
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Has the dispatcher look for ready executions."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Claims and starts executions for ever."""
+        while True:
+            await self._nudged.wait()
+            self._nudged.clear()
+            if not self._stopping and self.running < self._places:
+                await self._claim(self._places - self.running)
+
+    async def drain(self, grace: timedelta) -> None:
+        """Claims no more, waits for what runs, and hands back what has not begun to act when the grace is over."""
+        self._stopping = True
+        acting = set(self._acting.values())
+        if acting:
+            await asyncio.wait(acting, timeout=grace.total_seconds())
+        for execution_id, task in list(self._acting.items()):
+            log.warning("execution_outlasts_grace", execution_id=execution_id)
+            task.cancel()
+        while self._acting or self._reporting:
+            await asyncio.wait({*self._acting.values(), *self._reporting})
+
+    async def _claim(self, free: int) -> None:
+        now = self._clock.now()
+        claims = await self._writer.submit(
+            Needs(ready_at=now, ready_limit=free),
+            lambda view, at: on_claim(view, at, self._timings, free),
+            last=True,
+        )
+        for claim in claims:
+            self._start(claim)
+        if len(claims) == free:
+            self.nudge()
+
+    def _start(self, claim: Claim) -> None:
+        self.started += 1
+        execution_id = claim.execution.execution_id
+        task = asyncio.create_task(self._attempt(claim), name=f"execution {execution_id}")
+        self._acting[execution_id] = task
+        task.add_done_callback(lambda _: self._ended(execution_id))
+
+    async def _attempt(self, claim: Claim) -> None:
+        """Acts, frees the place, and reports; cancelled from outside, it reports only what the store must know."""
+        execution_id = claim.execution.execution_id
+        begun = asyncio.Event()
+        try:
+            outcome = await self._acted(claim, begun)
+        except asyncio.CancelledError:
+            if not self._stopping or begun.is_set():
+                return
+            outcome = HandedBack()
+        task = self._acting.pop(execution_id)
+        self.nudge()
+        self._reporting.add(task)
+        try:
+            await self._report(claim, outcome, self._clock.now())
+        except Exception:
+            log.exception("outcome_not_recorded", execution_id=execution_id)
+        finally:
+            self._reporting.discard(task)
+
+    def _ended(self, execution_id: str) -> None:
+        """Frees the place of an attempt that ended without an outcome."""
+        if self._acting.pop(execution_id, None) is not None:
+            self.nudge()
+
+    async def _acted(self, claim: Claim, begun: asyncio.Event) -> Outcome:
+        event = claim.record.definition
+        try:
+            async with asyncio.timeout(event.timeout.total_seconds()) as limit:
+                runner = self._runners[event.action.type]
+                attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
+                return Succeeded(await runner(attempt))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            seconds = event.timeout.total_seconds()
+            return Failed(Failure(f"no end within {seconds:g} s", "timeout", timed_out=True))
+        except ActionFailed as error:
+            return Failed(_failure(error))
+        except Exception as error:  # noqa: BLE001 - a defect in an action must end as a failed attempt, not as silence
+            log.exception("action_broke", execution_id=claim.execution.execution_id)
+            return Failed(Failure(f"{type(error).__name__}: {error}", "internal"))
+
+    async def _report(self, claim: Claim, outcome: Outcome, end_time: datetime) -> None:
+        execution = claim.execution
+        attempted = Attempted(execution.execution_id, execution.fence, outcome, end_time)
+        current = await self._writer.submit(
+            Needs(execution_ids=frozenset({execution.execution_id})),
+            lambda view, now: on_outcome(view, now, self._timings, attempted, retries=self._retries),
+        )
+        self.fenced += not current
+        _log_attempt(claim, outcome, end_time)
+
+
+def _failure(error: ActionFailed) -> Failure:
+    retry_after = None
+    if error.retry_after_s is not None:
+        with contextlib.suppress(OverflowError, ValueError):
+            retry_after = timedelta(seconds=max(0.0, error.retry_after_s))
+    return Failure(error.message, error.code, permanent=error.permanent, retry_after=retry_after)
+
+
+def _log_attempt(claim: Claim, outcome: Outcome, end_time: datetime) -> None:
+    execution = claim.execution
+    began = execution.attempts[-1].start_time
+    fields = {
+        "event_id": execution.event_id,
+        "execution_id": execution.execution_id,
+        "attempt": execution.attempt,
+        "late_ms": round((began - execution.due_time).total_seconds() * 1000, 1),
+        "took_ms": round((end_time - began).total_seconds() * 1000, 1),
+    }
+    match outcome:
+        case Succeeded():
+            log.info("execution_completed", triggered_by=str(execution.triggered_by), **fields)
+        case Failed(failure):
+            log.warning("attempt_failed", error=failure.message, code=failure.code, **fields)
+        case HandedBack():
+            log.info("execution_handed_back", **fields)

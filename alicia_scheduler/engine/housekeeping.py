@@ -1,0 +1,72 @@
+"""Keeps the store small and the service's last sign of life fresh, off the fire path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from alicia_scheduler.core.decision import Decision, Needs
+from alicia_scheduler.engine.writer import Writer
+from alicia_scheduler.errors import StoreUnavailable
+from alicia_scheduler.ports import Clock, Retention, Store
+
+HEARTBEAT = timedelta(seconds=60)
+"""How exactly the time of a crash is known when nothing else was going on."""
+
+BREATH = timedelta(milliseconds=20)
+"""Pause between two batches, so that a due fire never waits for more than one."""
+
+log = structlog.get_logger("housekeeping")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """What is kept, and how often the rest is removed; ``interval`` None never removes anything."""
+
+    age: timedelta = timedelta(days=30)
+    per_event: int = 1000
+    requests_age: timedelta = timedelta(hours=24)
+    interval: timedelta | None = timedelta(hours=24)
+
+
+class Housekeeping:
+    """Removes old history in small batches and leaves a heartbeat."""
+
+    def __init__(self, store: Store, writer: Writer, clock: Clock, limits: HistoryLimits) -> None:
+        self._store = store
+        self._writer = writer
+        self._clock = clock
+        self._limits = limits
+        self.removed = 0
+
+    async def run(self) -> None:
+        """Cleans up at once and then every interval, with a heartbeat in between."""
+        next_clean_up = self._clock.steady()
+        while True:
+            if self._limits.interval is not None and self._clock.steady() >= next_clean_up:
+                await self.clean_up()
+                next_clean_up = self._clock.steady() + self._limits.interval
+            await self._clock.sleep(min(HEARTBEAT, self._limits.interval or HEARTBEAT))
+            await self._writer.submit(Needs(), lambda view, now: Decision(None, mark=view.mark))
+
+    async def clean_up(self) -> int:
+        """Removes everything that the limits do not keep; answers how many rows went."""
+        now = self._clock.now()
+        retention = Retention(now - self._limits.age, self._limits.per_event, now - self._limits.requests_age)
+        removed = 0
+        while True:
+            try:
+                some = await self._store.remove_expired(retention)
+            except StoreUnavailable as error:
+                log.warning("clean_up_postponed", error=str(error))
+                break
+            if not some:
+                break
+            removed += some
+            await self._clock.sleep(BREATH)
+        self.removed += removed
+        if removed:
+            log.info("history_removed", rows=removed)
+        return removed

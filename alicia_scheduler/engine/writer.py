@@ -1,0 +1,279 @@
+"""The one writer. Decisions that arrive while a commit is under way share the next one (group commit).
+
+Durable work is bounded by commits, not by decisions: one commit costs a flush of the disk whether it holds one row or a
+thousand. So nothing here writes a row of its own; everything goes through ``submit``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+
+from alicia_scheduler.core.announcement import Announcement
+from alicia_scheduler.core.decision import Changes, Decision, Needs, merged_needs
+from alicia_scheduler.core.outbox import OutboxRow, OutgoingMessage
+from alicia_scheduler.core.state import EventRecord, EventState, ServiceMark
+from alicia_scheduler.core.view import View
+from alicia_scheduler.errors import StoreDamaged, StoreError, StoreUnavailable
+from alicia_scheduler.ports import Clock, Store, Transaction
+
+Answer = TypeVar("Answer")
+Decide = Callable[[View, datetime], Decision[Answer]]
+
+BATCH_MAX = 2000
+"""Decisions in one commit; more wait for the next one."""
+
+LAZY_DELAY = timedelta(milliseconds=500)
+"""How long an acknowledged outbox row may wait for a commit to ride along with."""
+
+RETRY_DELAYS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 5))
+"""Waits between tries while the store is unavailable; the last one repeats."""
+
+log = structlog.get_logger("writer")
+
+
+@dataclass(slots=True)
+class Proposal(Generic[Answer]):
+    """A decision that waits for its turn.
+
+    Attributes:
+        last: Decides after every other proposal of the commit, and sees what they wrote.
+        asks_wake: Wants ``Writer.next_wake_time`` read at the end of the commit.
+    """
+
+    needs: Needs
+    decide: Decide[Answer]
+    last: bool
+    asks_wake: bool
+    future: asyncio.Future[Answer]
+
+
+@dataclass(slots=True)
+class Committed:
+    """What one commit made durable, for those who act on it."""
+
+    outbox: list[OutboxRow] = field(default_factory=list)
+    volatile: list[OutgoingMessage] = field(default_factory=list)
+    stop: list[str] = field(default_factory=list)
+    changed: dict[str, tuple[EventRecord, EventState] | None] = field(default_factory=dict)
+    wake_time: datetime | None = None
+    ready: bool = False
+
+
+class Announcer(Protocol):
+    """Turns announcements into messages: those for the outbox, and those that may get lost."""
+
+    def __call__(
+        self, announcements: Iterable[Announcement], now: datetime
+    ) -> tuple[list[OutgoingMessage], list[OutgoingMessage]]: ...
+
+
+class Writer:
+    """Takes decisions in turn, commits them in groups, and tells the others what has become durable."""
+
+    def __init__(self, store: Store, clock: Clock, announcer: Announcer) -> None:
+        self._store = store
+        self._clock = clock
+        self._announcer = announcer
+        self._waiting: list[Proposal[Any]] = []
+        self._sent: list[int] = []
+        self._arrived = asyncio.Event()
+        self._followers: list[Callable[[Committed], None]] = []
+        self.mark = ServiceMark()
+        self.problem: str | None = None
+        self.commits = 0
+        self.next_wake_time: datetime | None = None
+
+    def follow(self, follower: Callable[[Committed], None]) -> None:
+        """Has the follower called after every commit, in the order of registration."""
+        self._followers.append(follower)
+
+    @property
+    def queued(self) -> int:
+        """Decisions that wait for a commit."""
+        return len(self._waiting)
+
+    def submit(
+        self, needs: Needs, decide: Decide[Answer], *, last: bool = False, asks_wake: bool = False
+    ) -> asyncio.Future[Answer]:
+        """Queues a decision; the future ends with its answer once it is durable.
+
+        The queue is first in, first out, from the moment of the call. The future raises what ``decide`` raises.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Proposal(needs, decide, last, asks_wake, future))
+        self._arrived.set()
+        return future
+
+    def sent(self, sequence: int) -> None:
+        """Notes that the broker has an outbox row; it goes with the next commit, or soon."""
+        self._sent.append(sequence)
+        if len(self._sent) == 1:
+            self._arrived.set()
+
+    async def barrier(self) -> None:
+        """Returns once everything that was submitted before is durable."""
+        await self.submit(Needs(), lambda view, now: Decision(None))
+
+    async def run(self) -> None:
+        """Commits until cancelled.
+
+        Raises:
+            StoreDamaged: The store cannot be trusted any more.
+        """
+        while True:
+            await self._work_arrives()
+            batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+            await self._commit_until_durable(batch)
+
+    async def drain(self) -> None:
+        """Commits what still waits; for the end of the service, when ``run`` has been cancelled."""
+        while self._waiting or self._sent:
+            batch, self._waiting = self._waiting, []
+            await self._commit(batch)
+
+    async def _work_arrives(self) -> None:
+        """Waits for a decision; acknowledged outbox rows alone wait a moment for company."""
+        while not self._waiting:
+            self._arrived.clear()
+            if not self._sent:
+                await self._arrived.wait()
+                continue
+            try:
+                async with asyncio.timeout(LAZY_DELAY.total_seconds()):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
+
+    async def _commit_until_durable(self, batch: Sequence[Proposal[Any]]) -> None:
+        tries = 0
+        while True:
+            try:
+                await self._commit_or_isolate(batch)
+            except StoreUnavailable as error:
+                self._report(str(error))
+                await self._clock.sleep(RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)])
+                tries += 1
+            else:
+                self._report(None)
+                return
+
+    async def _commit_or_isolate(self, batch: Sequence[Proposal[Any]]) -> None:
+        """Commits the batch; a batch that the store refuses is taken apart, so that only the culprit fails."""
+        try:
+            await self._commit(batch)
+        except (StoreUnavailable, StoreDamaged):
+            raise
+        except StoreError as error:
+            if len(batch) <= 1:
+                _refuse(batch, error)
+                return
+            for proposal in batch:
+                await self._commit_or_isolate([proposal])
+
+    async def _commit(self, batch: Sequence[Proposal[Any]]) -> None:
+        committed = Committed()
+        now = self._clock.now()
+        view = View(self.mark)
+        answers: list[tuple[Proposal[Any], Any]] = []
+        view.changes.sent = list(self._sent)
+        taken = len(self._sent)
+        async with self._store.transaction() as transaction:
+            for last in (False, True):
+                turn = [p for p in batch if p.last is last and not p.future.done()]
+                answers += await self._round(transaction, view, turn, now, committed)
+            if any(p.asks_wake for p in batch):
+                self.next_wake_time = await transaction.next_wake_time()
+        self.mark = view.mark
+        del self._sent[:taken]
+        self.commits += 1
+        for proposal, answer in answers:
+            if not proposal.future.done():
+                proposal.future.set_result(answer)
+        for follower in self._followers:
+            follower(committed)
+
+    async def _round(
+        self,
+        transaction: Transaction,
+        view: View,
+        batch: Sequence[Proposal[Any]],
+        now: datetime,
+        committed: Committed,
+    ) -> list[tuple[Proposal[Any], Any]]:
+        """Loads, decides and writes for one half of a commit."""
+        needs = merged_needs(p.needs for p in batch)
+        if needs != Needs():
+            view.load(await transaction.load(needs))
+        answers: list[tuple[Proposal[Any], Any]] = []
+        announcements: list[Announcement] = []
+        for proposal in batch:
+            decision = _decided(proposal, view, now)
+            if decision is not None:
+                view.absorb(decision)
+                announcements += decision.announcements
+                committed.stop += decision.stop
+                answers.append((proposal, decision.answer))
+        self._announce(view, announcements, now, committed)
+        await self._write(transaction, view, now, committed)
+        return answers
+
+    def _announce(self, view: View, announcements: list[Announcement], now: datetime, committed: Committed) -> None:
+        durable, volatile = self._announcer(announcements, now) if announcements else ([], [])
+        first = view.counters.sequence
+        rows = [OutboxRow(first + i, message, now) for i, message in enumerate(durable)]
+        if rows:
+            view.draw(replace(view.counters, sequence=first + len(rows)))
+        view.changes.outbox += rows
+        committed.outbox += rows
+        committed.volatile += volatile
+
+    async def _write(self, transaction: Transaction, view: View, now: datetime, committed: Committed) -> None:
+        changes = view.changes
+        if not changes:
+            return
+        view.mark = changes.mark = replace(changes.mark or view.mark, alive_at=now)
+        await transaction.apply(changes)
+        _note(committed, changes, view)
+        view.written()
+
+    def _report(self, problem: str | None) -> None:
+        if problem != self.problem:
+            log.error("store_unavailable", problem=problem) if problem else log.info("store_available_again")
+        self.problem = problem
+
+
+def _decided(proposal: Proposal[Any], view: View, now: datetime) -> Decision[Any] | None:
+    """The decision; what a rule raises goes to its caller and to nobody else."""
+    try:
+        return proposal.decide(view, now)
+    except Exception as error:  # noqa: BLE001 - handed to the caller, who knows what to make of it
+        if not proposal.future.done():
+            proposal.future.set_exception(error)
+        return None
+
+
+def _refuse(batch: Sequence[Proposal[Any]], error: Exception) -> None:
+    for proposal in batch:
+        if not proposal.future.done():
+            proposal.future.set_exception(error)
+
+
+def _note(committed: Committed, changes: Changes, view: View) -> None:
+    """Adds to the report what the followers act on: changed events, the earliest wake, executions that may run."""
+    for event_id in changes.deleted:
+        committed.changed[event_id] = None
+    for event_id in changes.states:
+        committed.changed[event_id] = view.event(event_id)
+    wakes = [s.wake_time for s in changes.states.values() if s.wake_time]
+    wakes += [e.retry_time for e in changes.executions.values() if e.retry_time]
+    wakes += [committed.wake_time] if committed.wake_time else []
+    committed.wake_time = min(wakes, default=None)
+    committed.ready = committed.ready or any(
+        e.status == "pending" and not e.held for e in changes.executions.values()
+    )
