@@ -128,9 +128,7 @@ class ActionFailed(SchedulerError):
         retry_after_s: The delay the other side asked for, in seconds.
     """
 
-    def __init__(
-        self, message: str, code: str, *, permanent: bool = False, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, code: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

@@ -131,7 +131,7 @@ class StoreCounts:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What housekeeping may remove: ended executions older than an instant, or beyond a count per event; old request ids."""
+    """What may be removed: ended executions older than an instant or beyond a count per event, and old request ids."""
 
     executions_before: datetime
     executions_per_event: int
@@ -208,4 +208,66 @@ class Attempt:
 class ActionRunner(Protocol):
     """Runs one kind of action. Raises ActionFailed; cancelling it really stops the action."""
 
-    def __call__(self, attempt: Attempt) -> Awaitable[Json]: ...
+    def __call__(self, attempt: Attempt) -> Awaitable[Json]:
+        """The result of the attempt, as JSON."""
+        ...
+
+
+class DeclaredProblem(Protocol):
+    """What is wrong in a file; its text names file, line and column."""
+
+    def __str__(self) -> str: ...
+
+
+class DeclaredEntry(Protocol):
+    """One event as a file declares it."""
+
+    @property
+    def raw(self) -> Mapping[str, Json]:
+        """The fields as written."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """``file:<name>``."""
+        ...
+
+    def problem(self, problem_path: str, message: str) -> DeclaredProblem:
+        """A complaint about one field, with its place in the file."""
+        ...
+
+
+class DeclaredReading(Protocol):
+    """What the files say. Events of ``broken`` origins stay as they are; nothing is removed unless ``complete``."""
+
+    @property
+    def events(self) -> Sequence[DeclaredEntry]:
+        """The events of the files that could be read."""
+        ...
+
+    @property
+    def problems(self) -> Sequence[DeclaredProblem]:
+        """What is wrong in the files."""
+        ...
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """Origins of the files that could not be used."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file could be listed."""
+        ...
+
+
+class DeclaredSource(Protocol):
+    """Where declared events come from."""
+
+    async def read(self) -> DeclaredReading:
+        """What is declared now."""
+        ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """One item at first, then one after every change; raises OSError when changes cannot be watched."""
+        ...

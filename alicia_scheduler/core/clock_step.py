@@ -21,7 +21,7 @@ class Reading:
 
 
 def clock_step(before: Reading, after: Reading) -> timedelta:
-    """By how much the wall clock was set forward (negative: back) between two readings; sleep of the machine is no step.
+    """By how much the wall clock was set forward (negative: back) between two readings; the machine's sleep is no step.
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)

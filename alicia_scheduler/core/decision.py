@@ -1,8 +1,8 @@
 """What a decision needs, sees and returns: the vocabulary between the pure rules and the store.
 
-A rule is a function ``(view, now, …) -> Decision``. It names beforehand what it must see (``Needs``), the store loads that
-into a ``Snapshot``, the ``View`` lays the decisions of the same transaction over it, and their sum (``Changes``) is
-written at once. Rows are whole records: a later decision on the same row replaces the earlier one.
+A rule is a function ``(view, now, …) -> Decision``. Its caller names beforehand what it must see (``Needs``), the store
+loads that into a ``Snapshot``, the ``View`` lays the decisions of the same transaction over it, and their sum
+(``Changes``) is written at once. Rows are whole records: a later decision on the same row replaces the earlier one.
 """
 
 from __future__ import annotations
@@ -144,6 +144,12 @@ class Changes:
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
         return bool(
-            self.records or self.states or self.deleted or self.executions or self.requests or self.outbox or self.sent
+            self.records
+            or self.states
+            or self.deleted
+            or self.executions
+            or self.requests
+            or self.outbox
+            or self.sent
             or self.mark
         )

@@ -96,9 +96,9 @@ class Draft:
             IllegalTransition: The status may not follow the one before.
         """
         before = self.event(state.event_id)
-        if before and state.status is not before[1].status and state.key == before[1].key:
-            if state.status not in EVENT_TRANSITIONS[before[1].status]:
-                raise IllegalTransition(f"event {state.event_id}: {before[1].status} → {state.status}")
+        known = before is not None and state.key == before[1].key
+        if before and known and state.status not in {before[1].status, *EVENT_TRANSITIONS[before[1].status]}:
+            raise IllegalTransition(f"event {state.event_id}: {before[1].status} → {state.status}")
         self._states[state.event_id] = state
 
     def delete(self, event_id: str) -> None:

@@ -9,7 +9,7 @@ from alicia_scheduler.core.draft import Draft
 from alicia_scheduler.core.identity import fire_id, missed_id
 from alicia_scheduler.core.overlap import Hold, Replace, Skip, Start, overlap_verdict
 from alicia_scheduler.core.plan import Fire, MissedRange
-from alicia_scheduler.core.state import EventRecord, EventState, EventStatus, Execution, ExecutionStatus, TriggeredBy
+from alicia_scheduler.core.state import EventRecord, EventStatus, Execution, ExecutionStatus, TriggeredBy
 
 
 def limit_reached(draft: Draft, record: EventRecord) -> bool:
@@ -29,7 +29,7 @@ def fired(draft: Draft, record: EventRecord, fire: Fire) -> Execution:
 
 
 def start(draft: Draft, record: EventRecord, execution: Execution) -> Execution:
-    """Stores a new pending execution as the overlap policy wants it: free to run, held, skipped, or in place of others."""
+    """Stores a new execution as the overlap policy wants it: free to run, held, skipped, or in place of others."""
     siblings = draft.unfinished(record.event_id)
     verdict = overlap_verdict(record.definition, siblings, execution.triggered_by)
     match verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -23,6 +23,7 @@ from alicia_scheduler.core.decision import Decision
 from alicia_scheduler.core.draft import Draft, Timings
 from alicia_scheduler.core.firing import cancel_all, start
 from alicia_scheduler.core.identity import request_execution_id
+from alicia_scheduler.core.lifecycle import is_finished
 from alicia_scheduler.core.model.event import EventDefaults, InvalidSchedule, ScheduledEvent, parse_event
 from alicia_scheduler.core.model.problems import InvalidDefinition
 from alicia_scheduler.core.on_outcome import count_from_end
@@ -36,7 +37,6 @@ from alicia_scheduler.core.state import (
     ExecutionStatus,
     TriggeredBy,
 )
-from alicia_scheduler.core.lifecycle import is_finished
 from alicia_scheduler.core.timing import Timing
 from alicia_scheduler.core.view import View
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
@@ -54,11 +54,11 @@ class CommandRules:
         command_prefix: Topics under it are commands; an action that published there would go unheard.
     """
 
-    defaults: EventDefaults = EventDefaults()
+    defaults: EventDefaults = field(default_factory=EventDefaults)
     allow_past: bool = False
     max_events: int = 1_000_000
     command_prefix: str = "alicia/scheduler/command"
-    allow_topics: tuple[str, ...] = ()
+    allow_topics: tuple[str, ...] | None = None
 
 
 def on_command(
@@ -190,9 +190,7 @@ def _changed(
     """Stores another definition of an event; its timer goes on where the timing is the same, else starts anew."""
     _check_allowed(event, rules)
     before = next_fires(draft.timings(record, state), state, draft.now)
-    changed = replace(
-        record, revision=record.revision + 1, definition=event, origin=origin, updated_at=draft.now
-    )
+    changed = replace(record, revision=record.revision + 1, definition=event, origin=origin, updated_at=draft.now)
     draft.put_record(changed)
     draft.put_state(_state_after_edit(draft, record, changed, state, rules))
     if not event.enabled:
@@ -217,8 +215,13 @@ def _state_after_edit(
             return state
         ready = _first_state(draft, new, fresh, rules)
         if state.status is EventStatus.PAUSED:
-            return paused(replace(state, anchor_time=anchor, mark_time=ready.mark_time), draft.now, state.pause_note,
-                          state.paused_until, state.pause_cause or "user")
+            return paused(
+                replace(state, anchor_time=anchor, mark_time=ready.mark_time),
+                draft.now,
+                state.pause_note,
+                state.paused_until,
+                state.pause_cause or "user",
+            )
         return ready
     return state
 
@@ -285,8 +288,9 @@ def topic_not_allowed(topic: str, rules: CommandRules) -> str | None:
     """Why the service may not publish to the topic, or None."""
     if topic == rules.command_prefix or topic.startswith(f"{rules.command_prefix}/"):
         return "the service does not take its own messages for commands, so a command topic would be silent"
-    if rules.allow_topics and not any(topic.startswith(prefix) for prefix in rules.allow_topics):
-        return f"only topics that start with {', '.join(rules.allow_topics)} are allowed (actions.mqtt_publish.allow_topics)"
+    if rules.allow_topics is not None and not topic.startswith(rules.allow_topics):
+        allowed = ", ".join(rules.allow_topics) or "nothing"
+        return f"allowed are topics that start with: {allowed} (setting actions.mqtt_publish.allow_topics)"
     return None
 
 
@@ -298,7 +302,9 @@ def _pause(draft: Draft, command: PauseEvent) -> EventAnswer:
     if state.status in ENDED or state.status is EventStatus.DISABLED:
         raise CommandRejected(ErrorCode.CONFLICT, f"the event is {state.status}: there is no timer to pause")
     if command.until is not None and command.until <= draft.now:
-        raise CommandRejected(ErrorCode.PAST_TIME, "until lies in the past", [FieldProblem("until", "lies in the past")])
+        raise CommandRejected(
+            ErrorCode.PAST_TIME, "until lies in the past", [FieldProblem("until", "lies in the past")]
+        )
     draft.put_state(paused(state, draft.now, command.note, command.until, command.cause))
     draft.announce_event("event_paused", record.event_id)
     return _answer(draft, record.event_id)
@@ -307,7 +313,9 @@ def _pause(draft: Draft, command: PauseEvent) -> EventAnswer:
 def _resume(draft: Draft, command: ResumeEvent) -> EventAnswer:
     record, state = _existing(draft, command.event_id)
     if state.status in ENDED:
-        raise CommandRejected(ErrorCode.CONFLICT, f"the event is {state.status}; update_event with another time revives it")
+        raise CommandRejected(
+            ErrorCode.CONFLICT, f"the event is {state.status}; update_event with another time revives it"
+        )
     if state.status is EventStatus.DISABLED:
         record = replace(
             record,

@@ -137,6 +137,4 @@ def count_from_end(draft: Draft, event_id: str, end_time: datetime) -> None:
         return
     timing = draft.timings(record, state)
     next_time = timing.next_time(end_time)
-    draft.put_state(
-        replace(state, mark_time=end_time, next_time=next_time, wake_time=wake_time(timing, next_time))
-    )
+    draft.put_state(replace(state, mark_time=end_time, next_time=next_time, wake_time=wake_time(timing, next_time)))

@@ -26,20 +26,24 @@ class Interrupted:
     resumed: int
 
 
-def on_interrupted(view: View, now: datetime, timings: Timings) -> Decision[Interrupted]:
-    """Puts executions that were running when the process before died back in line, under the same id."""
+def on_interrupted(view: View, now: datetime, timings: Timings, *, crashed: bool = True) -> Decision[Interrupted]:
+    """Puts executions that were running when the process before ended back in line, under the same id.
+
+    Args:
+        crashed: The process died; after an orderly stop the executions are not suspected of having killed it.
+    """
     draft = Draft(view, now, timings)
     resumed = 0
     for execution_id in view.interrupted:
         execution = draft.execution(execution_id)
         if execution is not None and execution.status is ExecutionStatus.RUNNING:
-            resumed += _recovered(draft, execution)
+            resumed += _recovered(draft, execution, crashed=crashed)
     return draft.decision(Interrupted(len(view.interrupted), resumed))
 
 
-def _recovered(draft: Draft, execution: Execution) -> bool:
+def _recovered(draft: Draft, execution: Execution, *, crashed: bool) -> bool:
     """Whether the execution runs again."""
-    interrupted = _with_closed_attempt(execution, draft.now)
+    interrupted = _with_closed_attempt(execution, draft.now, crashes=int(crashed))
     event = draft.event(execution.event_id)
     if interrupted.crash_count >= MAX_CRASHES:
         return _given_up(draft, interrupted, "quarantined", f"running at {MAX_CRASHES} process deaths in a row")
@@ -49,10 +53,10 @@ def _recovered(draft: Draft, execution: Execution) -> bool:
     return True
 
 
-def _with_closed_attempt(execution: Execution, now: datetime) -> Execution:
+def _with_closed_attempt(execution: Execution, now: datetime, crashes: int) -> Execution:
     *before, last = execution.attempts
     closed = replace(last, end_time=now, status=ExecutionStatus.FAILED, error_message=INTERRUPTED)
-    return replace(execution, attempts=(*before, closed), crash_count=execution.crash_count + 1)
+    return replace(execution, attempts=(*before, closed), crash_count=execution.crash_count + crashes)
 
 
 def _given_up(draft: Draft, execution: Execution, reason: str, message: str) -> bool:

@@ -15,6 +15,7 @@ from alicia_scheduler.core.state import EventRecord, EventState, EventStatus, Ex
 from alicia_scheduler.core.timing import Timing
 from alicia_scheduler.core.view import View
 
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """How much one look planned.

@@ -18,7 +18,7 @@ from alicia_scheduler.core.timing import Timing
 
 TICK = timedelta(microseconds=1)
 PUNCTUAL_MAX = 1000
-"""Fires of one event within its grace that one look plans; the mark stays behind the rest, and the next look takes them."""
+"""Fires of one event within its grace that one look plans; the next look takes the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,7 @@ def _chosen(event: ScheduledEvent, timing: Timing, after: datetime, until: datet
             return tuple(fire.nominal for fire in islice(_fires(timing, after, until), event.catch_up_max))
 
 
-def _rest(
-    timing: Timing, mark: datetime, until: datetime, run: tuple[datetime, ...], total: int
-) -> MissedRange | None:
+def _rest(timing: Timing, mark: datetime, until: datetime, run: tuple[datetime, ...], total: int) -> MissedRange | None:
     """One record for what does not run: it lies before the first and after the last that does."""
     count = total - len(run)
     if count <= 0:

@@ -126,5 +126,3 @@ class View:
             siblings[execution.execution_id] = execution
         else:
             siblings.pop(execution.execution_id, None)
-
-

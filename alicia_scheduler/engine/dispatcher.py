@@ -131,8 +131,9 @@ class Dispatcher:
 
     async def _acted(self, claim: Claim, begun: asyncio.Event) -> Outcome:
         event = claim.record.definition
+        limit = asyncio.timeout(event.timeout.total_seconds())
         try:
-            async with asyncio.timeout(event.timeout.total_seconds()) as limit:
+            async with limit:
                 runner = self._runners[event.action.type]
                 attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
                 return Succeeded(await runner(attempt))
@@ -143,7 +144,7 @@ class Dispatcher:
             return Failed(Failure(f"no end within {seconds:g} s", "timeout", timed_out=True))
         except ActionFailed as error:
             return Failed(_failure(error))
-        except Exception as error:  # noqa: BLE001 - a defect in an action must end as a failed attempt, not as silence
+        except Exception as error:
             log.exception("action_broke", execution_id=claim.execution.execution_id)
             return Failed(Failure(f"{type(error).__name__}: {error}", "internal"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from alicia_scheduler.engine.outward import Outward
 from alicia_scheduler.engine.relay import Relay
 from alicia_scheduler.engine.service import Delivery, Service
 from alicia_scheduler.errors import CommandRejected, ErrorCode
@@ -29,13 +30,14 @@ log = structlog.get_logger("listener")
 class Listener:
     """Reads the inbox. A message is acknowledged when its command is durable, so a crash makes the broker repeat it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root hands in every collaborator
         self,
         bus: Bus,
         service: Service,
         relay: Relay,
         topics: Topics,
         limits: Limits,
+        outward: Outward,
         on_health_check: Callable[[], None],
     ) -> None:
         self._bus = bus
@@ -43,6 +45,7 @@ class Listener:
         self._relay = relay
         self._topics = topics
         self._limits = limits
+        self._outward = outward
         self._on_health_check = on_health_check
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
@@ -120,7 +123,7 @@ class Listener:
 
     def _reply(self, message: IncomingMessage, to: Request | AnswerAddress, text: str) -> None:
         topic = answer_topic(to, message.response_topic, self._topics)
-        self._relay.answer(answer_message(text, topic, message.correlation_data))
+        self._relay.answer(self._outward(answer_message(text, topic, message.correlation_data), to.request_id))
 
 
 def _delivery_key(message: IncomingMessage) -> str | None:

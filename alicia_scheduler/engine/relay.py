@@ -159,7 +159,7 @@ class Relay:
         self._changed.set()
 
     def _park(self, row: OutboxRow, error: BaseException) -> None:
-        """Takes a message that the broker will never take out of the way; its refusal is announced, unless it is one."""
+        """Gives up a message that the broker will never take; that is announced, unless it is an announcement of that kind."""
         self.parked += 1
         log.error("message_refused", topic=row.message.topic, error=str(error))
         problem = Problem("not_allowed", f"the broker refused a message on {row.message.topic}: {error}")

@@ -67,7 +67,7 @@ class Delivery:
 class Service:
     """Answers requests; every answer to a change is durable before it is returned."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root hands in every collaborator
         self, writer: Writer, store: Store, clock: Clock, timings: Timings, rules: CommandRules, status: Status,
         identifiers: Identifiers,
     ) -> None:  # fmt: skip

@@ -11,10 +11,13 @@ from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.core.queries import EventQuery
 from alicia_scheduler.core.state import EventRecord, EventState
 from alicia_scheduler.engine.writer import Committed
-from alicia_scheduler.ports import Bus, Clock, Store
+from alicia_scheduler.ports import Bus, Clock, PublishReceipt, Store
 
 QUIET = timedelta(seconds=1)
 """The shortest time between two messages about one event."""
+
+PENDING_MAX = 10_000
+"""Changed events that memory holds; with more, every event is published once the connection is back."""
 
 PAGE = 100
 """Events republished at a time after the broker has lost its memory."""
@@ -34,27 +37,36 @@ class StatePublisher:
         self._published: OrderedDict[str, timedelta] = OrderedDict()
         self._pending: dict[str, tuple[EventRecord, EventState] | None] = {}
         self._changed = asyncio.Event()
+        self._everything = False
 
     def committed(self, committed: Committed) -> None:
         """Notes the events that a commit changed."""
-        if committed.changed:
+        if not committed.changed:
+            return
+        if len(self._pending) < PENDING_MAX:
             self._pending.update(committed.changed)
-            self._changed.set()
+        else:
+            self._everything = True
+        self._changed.set()
+
+    def broker_forgot(self) -> None:
+        """Has the state of every event published again."""
+        self._everything = True
+        self._changed.set()
 
     async def run(self) -> None:
-        """Publishes changes for ever, and everything after a connect to a broker that has forgotten it."""
-        number = 0
+        """Publishes for ever; while there is no connection the changes wait."""
         while True:
             await self._changed.wait()
             connection = self._bus.connection
             if not connection.connected:
                 await self._bus.connection_after(connection.number, connected=False)
                 continue
-            if connection.number != number and not connection.session_present and number:
-                await self.publish_all()
-            number = connection.number
             self._changed.clear()
-            await self._publish_changed()
+            if self._everything:
+                self._everything = False
+                await self.publish_all()
+            self._publish_changed()
             if self._pending:
                 self._changed.set()
                 await self._clock.sleep(self._until_next())
@@ -70,7 +82,7 @@ class StatePublisher:
             if cursor is None:
                 return
 
-    async def _publish_changed(self) -> None:
+    def _publish_changed(self) -> None:
         """Publishes what has been quiet long enough; the rest stays pending."""
         now = self._clock.steady()
         while self._published and next(iter(self._published.values())) <= now - QUIET:
@@ -85,7 +97,7 @@ class StatePublisher:
         return max(timedelta(milliseconds=10), oldest + QUIET - self._clock.steady())
 
 
-def _seen(future: asyncio.Future[object]) -> None:
+def _seen(future: asyncio.Future[PublishReceipt]) -> None:
     """Takes note of the exception: a state that got lost is published again with the next change or connect."""
     if not future.cancelled():
         future.exception()

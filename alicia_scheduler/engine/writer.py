@@ -70,7 +70,9 @@ class Announcer(Protocol):
 
     def __call__(
         self, announcements: Iterable[Announcement], now: datetime
-    ) -> tuple[list[OutgoingMessage], list[OutgoingMessage]]: ...
+    ) -> tuple[list[OutgoingMessage], list[OutgoingMessage]]:
+        """The durable messages and the volatile ones, in order."""
+        ...
 
 
 class Writer:
@@ -274,6 +276,4 @@ def _note(committed: Committed, changes: Changes, view: View) -> None:
     wakes += [e.retry_time for e in changes.executions.values() if e.retry_time]
     wakes += [committed.wake_time] if committed.wake_time else []
     committed.wake_time = min(wakes, default=None)
-    committed.ready = committed.ready or any(
-        e.status == "pending" and not e.held for e in changes.executions.values()
-    )
+    committed.ready = committed.ready or any(e.status == "pending" and not e.held for e in changes.executions.values())

@@ -62,8 +62,9 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
 
 def damaged(path: Path, problem: str) -> StoreDamaged:
     """The refusal to go on with a damaged file, with the way out."""
+    what = " ".join(problem.split())
     return StoreDamaged(
-        f"{path} is damaged ({' '.join(problem.split())}); nothing was overwritten. Put it aside together with {path.name}-wal and "
+        f"{path} is damaged ({what}); nothing was overwritten. Put it aside together with {path.name}-wal and "
         f"restore a backup made with `alicia-scheduler backup`."
     )
 

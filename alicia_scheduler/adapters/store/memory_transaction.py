@@ -95,9 +95,7 @@ class MemoryTransaction:
         running = [e for e in self.tables.unfinished.values() if e.status is ExecutionStatus.RUNNING]
         return running[: needs.interrupted_limit]
 
-    def _states(
-        self, needs: Needs, executions: Iterable[Execution], found: list[EventState]
-    ) -> dict[str, EventState]:
+    def _states(self, needs: Needs, executions: Iterable[Execution], found: list[EventState]) -> dict[str, EventState]:
         states = {state.event_id: state for state in found}
         for execution in executions:
             state = self.tables.states.get(execution.event_id)

@@ -13,7 +13,9 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alicia_scheduler.core.model.event import ScheduledEvent
+from pydantic import ValidationError
+
+from alicia_scheduler.core.model.event import EventDefaults, ScheduledEvent, parse_event
 from alicia_scheduler.core.state import (
     AttemptRecord,
     Counters,
@@ -32,6 +34,7 @@ Row = list[Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
+UNREADABLE = "This version cannot read the stored definition"
 
 STATE_ROW = (
     "json_array(s.key, s.event_id, s.status, s.mark_time, s.anchor_time, s.next_time, s.wake_time, s.generation, "
@@ -111,10 +114,32 @@ def record_row(record: EventRecord) -> Row:
 
 
 def record_from(row: Row) -> EventRecord:
-    """The record in a row; raises pydantic's ValidationError when this version cannot read the definition."""
+    """The record in a row; a stand-in that never fires when this version cannot read the definition."""
     key, event_id, revision, origin, created, updated, definition = row
-    event = ScheduledEvent.model_validate_json(definition)
+    try:
+        event = ScheduledEvent.model_validate_json(definition)
+    except ValidationError as error:
+        event = _stand_in(event_id, error)
     return EventRecord(key, event_id, revision, event, origin, instant(created), instant(updated))
+
+
+def _stand_in(event_id: str, error: ValidationError) -> ScheduledEvent:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    raw = {
+        "event_id": event_id,
+        "description": f"{UNREADABLE}: {where}: {problem['msg']}"[:1000],
+        "schedule_type": "manual",
+        "action": {},
+        "enabled": False,
+    }
+    return parse_event(raw, EventDefaults())
+
+
+def unreadable_problem(record: EventRecord) -> str | None:
+    """What this version could not read in the definition that the record stands in for; None for a real record."""
+    description = record.definition.description
+    return description if description.startswith(UNREADABLE) else None
 
 
 def state_row(state: EventState) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,10 +26,11 @@ from alicia_scheduler.adapters.store.rows import (
     state_from,
     state_row,
     unpacked,
+    unreadable_problem,
 )
 from alicia_scheduler.adapters.store.statements import statements
 from alicia_scheduler.core.decision import Changes, Needs, Snapshot
-from alicia_scheduler.core.state import UNFINISHED, EventRecord, EventState, Execution, RequestRecord
+from alicia_scheduler.core.state import UNFINISHED, EventRecord, EventState, EventStatus, Execution, RequestRecord
 from alicia_scheduler.errors import StoreError
 
 MOST_UNFINISHED = 1000
@@ -62,12 +64,14 @@ class SqliteTransaction:
         ahead = await self._timed("ahead", needs.ahead_of, needs.ahead_limit)
         states, total_events = await self._states(needs, executions.values(), [*due, *ahead])
         unfinished = await self._unfinished(states, executions.values())
+        records = await self._records(states.values())
+        stopped = await self._stop_unreadable(records, states)
         return Snapshot(
-            records=await self._records(states.values()),
-            states=states,
+            records=records,
+            states=states | stopped,
             executions=executions | {execution.execution_id: execution for execution in unfinished},
             requests=await self._requests(needs.request_ids),
-            due=tuple(state.event_id for state in due),
+            due=tuple(state.event_id for state in due if state.event_id not in stopped),
             ready=tuple(execution.execution_id for execution in ready),
             interrupted=tuple(execution.execution_id for execution in interrupted),
             ahead=tuple(state.event_id for state in ahead),
@@ -146,6 +150,21 @@ class SqliteTransaction:
             self._cache.put(record)
             found[record.event_id] = record
         return found
+
+    async def _stop_unreadable(
+        self, records: dict[str, EventRecord], states: dict[str, EventState]
+    ) -> dict[str, EventState]:
+        """Puts events whose definition this version cannot read into the state ``error``; the definition is kept."""
+        problems = {event_id: unreadable_problem(record) for event_id, record in records.items()}
+        stopped = {
+            event_id: replace(
+                states[event_id], status=EventStatus.ERROR, next_time=None, wake_time=None, last_error=text
+            )
+            for event_id, text in problems.items()
+            if text and states[event_id].wake_time
+        }
+        await self._write("put_states", map(state_row, stopped.values()))
+        return stopped
 
     async def _unfinished(self, states: dict[str, EventState], seen: Iterable[Execution]) -> list[Execution]:
         """The unfinished executions of the events that have more of them than were seen already."""

@@ -252,8 +252,10 @@ def _item(field: _Field, item: str, context: str, event_id: str) -> list[int]:
     start = field.number(first, context)
     if step is None:
         return [start % 7 if field is _WEEKDAY else start]
-    return [value % 7 for value in range(start, max(start, 6) + 1, step)] if field is _WEEKDAY else list(
-        range(start, field.high + 1, step)
+    return (
+        [value % 7 for value in range(start, max(start, 6) + 1, step)]
+        if field is _WEEKDAY
+        else list(range(start, field.high + 1, step))
     )
 
 

@@ -74,7 +74,10 @@ Duration = Annotated[
     PlainSerializer(duration_seconds, return_type=int | float),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "examples": ["90s", "5m", "2h", "1d", "500ms"]}],
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "examples": ["90s", "5m", "2h", "1d", "500ms"]},
+            ],
             "description": "A number of seconds, or text with a unit.",
         }
     ),

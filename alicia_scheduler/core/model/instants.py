@@ -19,9 +19,7 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _EXPECTED = (
     'expected an instant such as "2026-03-29T02:30:00+02:00", epoch seconds, or a local time "2026-03-29T02:30:00"'
 )
-_TEXT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
-)
+_TEXT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
 def parse_instant(value: object) -> datetime:

@@ -105,6 +105,12 @@ class OnceSchedule(_Timed):
         return self
 
 
+def _long_enough(every: timedelta) -> timedelta:
+    if every < SHORTEST_INTERVAL:
+        raise ValueError("an interval is at least 1 second")
+    return every
+
+
 class IntervalSchedule(_Timed):
     """Fires every so much elapsed time, or every so many calendar months.
 
@@ -114,7 +120,7 @@ class IntervalSchedule(_Timed):
 
     kind: ClassVar[str] = "interval"
 
-    every: Annotated[Duration, Field(ge=SHORTEST_INTERVAL)] | None = None
+    every: Annotated[Duration, AfterValidator(_long_enough)] | None = None
     months: Annotated[int, Field(ge=1, le=MAX_INTERVAL_MONTHS)] | None = None
     align: bool = False
     mode: Literal["fixed_rate", "fixed_delay"] = "fixed_rate"
@@ -155,6 +161,8 @@ def _unit_spelling(fields: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("give either type and value, or every, or months")
     rest = {key: value for key, value in fields.items() if key not in ("type", "value")}
     unit, value = fields.get("type", "seconds"), fields.get("value")
+    if value is None:
+        raise ValueError(f"value: expected a number of {unit}")
     if unit == "months":
         return {**rest, "months": value}
     if not isinstance(unit, str) or unit not in _UNIT_SECONDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, assert_never
 
@@ -27,7 +27,7 @@ from alicia_scheduler.core.timing.local_timing import LocalTiming
 from alicia_scheduler.core.timing.once import once_timing
 from alicia_scheduler.core.timing.recurring import recurring_rule
 from alicia_scheduler.core.timing.rule import NoTimes, TimingRule
-from alicia_scheduler.core.timing.seconds import EPOCH, TICK, local_second_of, naive_of, second_of
+from alicia_scheduler.core.timing.seconds import EPOCH, NAIVE_EPOCH, TICK, local_second_of, naive_of, second_of
 from alicia_scheduler.core.timing.zones import checked_timezone, elapsed_clock, rule_clock
 
 
@@ -55,7 +55,7 @@ class TimingSpec:
     end_at: datetime | None = None
     jitter: timedelta = timedelta(0)
     exclude: tuple[Exclusion, ...] = ()
-    dst: DstOverride = DstOverride()
+    dst: DstOverride = field(default_factory=DstOverride)
 
     @property
     def anchor(self) -> datetime:
@@ -198,7 +198,7 @@ def _interval(schedule: IntervalSchedule, spec: TimingSpec, exclusions: Exclusio
     if schedule.months is None:
         raise InvalidSchedule("schedule_config", "neither every nor months is given")
     clock = rule_clock(spec.timezone, spec.dst, names_wall_clock=True)
-    anchor = datetime(1970, 1, 1) if schedule.align else _local_anchor(spec)
+    anchor = NAIVE_EPOCH if schedule.align else _local_anchor(spec)
     return MonthsTiming(anchor, schedule.months, clock)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import assert_never
 
 from alicia_scheduler.core.model.day_names import WEEKDAYS
 from alicia_scheduler.core.model.schedule import ExcludedDates, ExcludedHolidays, ExcludedTimes, Exclusion
+from alicia_scheduler.core.timing.calendar import NEVER
 from alicia_scheduler.core.timing.public_holidays import holidays_of
 from alicia_scheduler.core.timing.rule import TimingRule
 from alicia_scheduler.core.timing.seconds import DAY, EPOCH_ORDINAL, TICK, instant_of, second_of
@@ -20,7 +22,6 @@ from alicia_scheduler.core.timing.zones import WallClock
 
 MAX_JUMPS = 4000
 """So many excluded stretches in a row, more than ten years of days, count as "never again"."""
-_MAX_BLOCK_DAYS = 4000
 _EVERY_DAY = frozenset(range(7))
 _KEPT_DAYS = 4096
 
@@ -71,41 +72,34 @@ class Exclusions:
         return tuple(_joined([(start, end) for start, end, weekdays in self._times if weekday in weekdays]))
 
     def _whole_day(self, day: int) -> bool:
-        place = bisect_right(self._dates, (day, 1 << 40)) - 1
-        if place >= 0 and day < self._dates[place][1]:
+        if _containing(self._dates, day) is not None:
             return True
         if not self._regions:
             return False
         when = date.fromordinal(day + EPOCH_ORDINAL)
         return any(when in holidays_of(country, part, when.year) for country, part in self._regions)
 
-    def block_at(self, local: int) -> Stretch | None:
-        """Return the excluded stretch around a local second, over midnights as far as it goes, or None."""
-        day, second = divmod(local, DAY)
-        here = _containing(self.on_day(day), second)
-        if here is None:
-            return None
-        return self._block_start(day, here[0]), self._block_end(day, here[1])
+    def end_after(self, local: int) -> int:
+        """Return the first local second from this one on that is not excluded, or NEVER for one years away."""
+        for _ in range(MAX_JUMPS):
+            day, second = divmod(local, DAY)
+            stretch = _containing(self.on_day(day), second)
+            if stretch is None:
+                return local
+            dates = _containing(self._dates, day)
+            local = day * DAY + stretch[1] if dates is None else dates[1] * DAY
+        return NEVER
 
-    def _block_end(self, day: int, end: int) -> int:
-        for _ in range(_MAX_BLOCK_DAYS):
-            if end < DAY:
-                break
-            following = _containing(self.on_day(day + 1), 0)
-            if following is None:
-                break
-            day, end = day + 1, following[1]
-        return day * DAY + end
-
-    def _block_start(self, day: int, start: int) -> int:
-        for _ in range(_MAX_BLOCK_DAYS):
-            if start > 0:
-                break
-            earlier = _containing(self.on_day(day - 1), DAY - 1)
-            if earlier is None:
-                break
-            day, start = day - 1, earlier[0]
-        return day * DAY + start
+    def start_before(self, local: int) -> int:
+        """Return the last local second up to this one that is not excluded, or -NEVER for one years away."""
+        for _ in range(MAX_JUMPS):
+            day, second = divmod(local, DAY)
+            stretch = _containing(self.on_day(day), second)
+            if stretch is None:
+                return local
+            dates = _containing(self._dates, day)
+            local = (day * DAY + stretch[0] if dates is None else dates[0] * DAY) - 1
+        return -NEVER
 
 
 def _within_days(start: int, end: int, weekdays: frozenset[int]) -> list[tuple[int, int, frozenset[int]]]:
@@ -127,8 +121,10 @@ def _joined(stretches: Sequence[Stretch]) -> list[Stretch]:
     return joined
 
 
-def _containing(stretches: Sequence[Stretch], second: int) -> Stretch | None:
-    return next((stretch for stretch in stretches if stretch[0] <= second < stretch[1]), None)
+def _containing(stretches: Sequence[Stretch], place: int) -> Stretch | None:
+    """Return the stretch a place lies in, of stretches in order and apart."""
+    index = bisect_right(stretches, place, key=itemgetter(0)) - 1
+    return stretches[index] if index >= 0 and place < stretches[index][1] else None
 
 
 class ExcludingTiming:
@@ -148,10 +144,12 @@ class ExcludingTiming:
                 return None
             second = second_of(nominal)
             span = self._exclusions.clock.at(second)
-            block = self._exclusions.block_at(second + span.offset)
-            if block is None:
+            free = self._exclusions.end_after(second + span.offset)
+            if free == second + span.offset:
                 return nominal
-            after = instant_of(min(block[1] - span.offset, span.end)) - TICK
+            if free == NEVER:
+                return None
+            after = instant_of(min(free - span.offset, span.end)) - TICK
         return None
 
     def previous_time(self, until: datetime) -> datetime | None:
@@ -162,10 +160,12 @@ class ExcludingTiming:
                 return None
             second = second_of(nominal)
             span = self._exclusions.clock.at(second)
-            block = self._exclusions.block_at(second + span.offset)
-            if block is None:
+            free = self._exclusions.start_before(second + span.offset)
+            if free == second + span.offset:
                 return nominal
-            until = instant_of(max(block[0] - span.offset, span.start)) - TICK
+            if free == -NEVER:
+                return None
+            until = instant_of(max(free + 1 - span.offset, span.start)) - TICK
         return None
 
     def count(self, after: datetime, until: datetime) -> int:

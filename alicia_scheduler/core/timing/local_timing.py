@@ -25,7 +25,8 @@ class LocalTiming:
     def next_time(self, after: datetime) -> datetime | None:
         """Return the first nominal time strictly after an instant."""
         second = self._next_second(second_of(after) + 1)
-        return None if second is None else instant_of(second)
+        nominal = None if second is None else instant_of(second)
+        return nominal if nominal is not None and nominal > after else None
 
     def _next_second(self, second: int) -> int | None:
         span = self._clock.at(second)
@@ -44,7 +45,8 @@ class LocalTiming:
     def previous_time(self, until: datetime) -> datetime | None:
         """Return the last nominal time at or before an instant."""
         second = self._previous_second(second_of(until))
-        return None if second is None else instant_of(second)
+        nominal = None if second is None else instant_of(second)
+        return nominal if nominal is not None and nominal <= until else None
 
     def _previous_second(self, second: int) -> int | None:
         span = self._clock.at(second)

@@ -14,6 +14,7 @@ import zoneinfo
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from alicia_scheduler.core.model.schedule import DstOverride
@@ -106,10 +107,9 @@ def _transition_between(zone: zoneinfo.ZoneInfo, low: int, high: int) -> int:
 def _transitions(zone: zoneinfo.ZoneInfo, start: int, end: int) -> list[tuple[int, int]]:
     """Return (second, offset from there on) for the start and every transition up to and including the end."""
     found = [(start, _offset(zone, start))]
-    for probe in range(start + _PROBE, end + _PROBE, _PROBE):
-        probe = min(probe, end)
-        if _offset(zone, probe) != found[-1][1]:
-            second = _transition_between(zone, probe - _PROBE if probe > start + _PROBE else start, probe)
+    for low, high in pairwise([*range(start, end, _PROBE), end]):
+        if _offset(zone, high) != found[-1][1]:
+            second = _transition_between(zone, low, high)
             found.append((second, _offset(zone, second)))
     return found
 
@@ -160,7 +160,7 @@ class WallClock:
             marks.append((end, marks[-1][1]))
         before = _offset(self._zone, start - 1)
         spans = []
-        for (first, offset), (last, after) in zip(marks, marks[1:], strict=False):
+        for (first, offset), (last, after) in pairwise(marks):
             spans.append(self._span(first, last, before, offset, after))
             before = offset
         self._chunks[chunk] = loaded = ([span.start for span in spans], spans)
@@ -186,7 +186,7 @@ def wall_clock(name: str, shift_up_to: int, overlap: Overlap) -> WallClock:
 
 
 def rule_clock(name: str, dst: DstOverride, *, names_wall_clock: bool) -> WallClock:
-    """Return the wall clock for a rule: fixed rules shift gaps and run once in overlaps, flowing ones take all times."""
+    """Return the wall clock for a rule: a fixed one shifts gaps and takes overlaps once, a flowing one takes all."""
     gap = dst.gap or ("shift" if names_wall_clock else "skip")
     overlap: Overlap = dst.overlap or ("first" if names_wall_clock else "both")
     return wall_clock(name, LONGEST_SHIFTED_GAP if gap == "shift" else 0, overlap)

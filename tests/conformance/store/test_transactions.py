@@ -188,7 +188,7 @@ async def test_an_execution_of_a_removed_event_stays_and_brings_no_event(store: 
     await commit(store, again)
     snapshot = await load(store, Needs(execution_ids=frozenset({"e"})))
     assert set(snapshot.executions) == {"e"}
-    assert snapshot.records == snapshot.states == {}
+    assert (snapshot.records, snapshot.states) == ({}, {})
 
 
 async def test_an_event_is_removed_and_made_again_in_one_transaction(store: Store) -> None:

@@ -17,8 +17,8 @@ import pytest
 from alicia_scheduler.adapters.store import SqliteStore
 from alicia_scheduler.adapters.store.schema import APPLICATION_ID
 from alicia_scheduler.adapters.store.statements import migrations, statements
-from alicia_scheduler.core.decision import Changes
-from alicia_scheduler.core.state import ExecutionStatus, ServiceMark
+from alicia_scheduler.core.decision import Changes, Needs
+from alicia_scheduler.core.state import EventStatus, ExecutionStatus, ServiceMark
 from alicia_scheduler.errors import StoreDamaged, StoreError, StoreUnavailable
 from alicia_scheduler.ports import Retention
 from tests.conformance.store.examples import T0, add_events, commit, execution, ids, load, message, planned
@@ -151,16 +151,25 @@ async def test_the_settings_that_durability_rests_on_are_in_force(store: SqliteS
         await reader.run("DELETE FROM outbox")
 
 
-async def test_no_statement_of_the_fire_path_walks_a_table(store: SqliteStore) -> None:
+async def test_no_statement_walks_a_whole_table(store: SqliteStore) -> None:
+    """Only ``ahead`` does, which is asked after a clock correction."""
     writer = store._writer
     assert writer is not None
+    walking = set()
     for name, sql in {**statements("transaction"), **statements("reading"), **statements("housekeeping")}.items():
         values = dict.fromkeys(_parameters(sql), "[]")
-        steps = await writer.raw.execute_fetchall("EXPLAIN QUERY PLAN " + sql, values)
-        walked = [step[3] for step in steps if step[3].startswith("SCAN")]
-        allowed = ("json_each", "VIRTUAL", "CONSTANT", "meta", "(", "USING", "found", "page", " k ", " s", " e")
-        assert name == "ahead" or all(any(word in step for word in allowed) for step in walked), (name, walked)
-        assert not any(step in {"SCAN executions", "SCAN states", "SCAN events"} for step in walked) or name == "ahead"
+        plan = [step[3] for step in await writer.raw.execute_fetchall("EXPLAIN QUERY PLAN " + sql, values)]
+        if any(_walks_a_table(step, plan) for step in plan):
+            walking.add(name)
+    assert walking == {"ahead"}
+
+
+def _walks_a_table(step: str, plan: list[str]) -> bool:
+    """Whether a step reads a table from end to end: not an index, not the one row of meta, not a subquery's rows."""
+    words = step.split()
+    if words[0] != "SCAN" or words[1] == "meta" or "USING" in words or "VIRTUAL" in words:
+        return False
+    return not any(f"{way} {words[1]}" in plan for way in ("CO-ROUTINE", "MATERIALIZE"))
 
 
 def _parameters(sql: str) -> list[str]:
@@ -211,7 +220,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 async def fill(store: SqliteStore) -> int:
@@ -260,7 +269,7 @@ async def test_on_a_full_disk_housekeeping_makes_room_by_itself(small_disk: Path
     await store.close()
 
 
-async def test_a_file_that_may_not_be_written_is_unavailable(path: Path) -> None:
+async def test_a_path_that_cannot_be_reached_is_unavailable(path: Path) -> None:
     await filled(path)
     shutil.copy(path, path.with_name("copy.db"))
     unreachable = path.with_name("copy.db") / "s.db"
@@ -273,3 +282,26 @@ async def test_an_execution_written_again_keeps_its_place(store: SqliteStore) ->
     await commit(store, Changes(executions={"e": replace(execution("e"), status=S.RUNNING)}))
     counts = await store.counts(T0)
     assert (counts.executions, counts.pending, counts.running) == (1, 0, 1)
+
+
+async def test_an_event_that_an_upgrade_cannot_read_stops_with_an_error_and_keeps_its_definition(path: Path) -> None:
+    store = SqliteStore(path, ballast_bytes=0)
+    await store.open()
+    await add_events(store, "a", "b", wake_time=T0)
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE events SET definition = json_remove(definition, '$.action') WHERE event_id = 'a'")
+    connection.close()
+    await store.open()
+    snapshot = await load(store, Needs(due_at=T0, due_limit=9))
+    assert snapshot.due == ("b",)
+    assert (await load(store, Needs(due_at=T0, due_limit=9))).due == ("b",)
+    found = await store.event("a")
+    assert found is not None
+    assert found[1].status is EventStatus.ERROR
+    assert "action" in (found[1].last_error or "")
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        (text,) = connection.execute("SELECT definition FROM events WHERE event_id = 'a'").fetchone()
+    connection.close()
+    assert "interval" in text

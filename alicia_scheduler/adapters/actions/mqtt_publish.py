@@ -1,0 +1,210 @@
+"""The action ``mqtt_publish``: renders one message, publishes it, and waits for whatever proves that it arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from alicia_scheduler.core.matching import contains
+from alicia_scheduler.core.model.action import Expectation, MqttPublish
+from alicia_scheduler.core.model.fields import json_text, topic_problem
+from alicia_scheduler.core.outbox import OutgoingMessage
+from alicia_scheduler.core.templates import TemplateError, contains_template, render_value
+from alicia_scheduler.errors import ActionFailed, BusUnavailable, PublishRefused
+from alicia_scheduler.ports import Attempt, Bus, IncomingMessage, Json
+
+ACK_TOPIC = "alicia/events/+"
+ACK_WITHIN = timedelta(seconds=30)
+
+log = structlog.get_logger("mqtt_publish")
+
+
+@dataclass(frozen=True, slots=True)
+class MqttPublishOptions:
+    """Limits and habits from the settings.
+
+    Attributes:
+        merge_prefixes: On topics below these, ``metadata: auto`` merges the metadata into the message.
+        refused: Says why a topic may not be published to, or None; asked again after rendering.
+    """
+
+    merge_prefixes: tuple[str, ...] = ("alicia/",)
+    refused: Callable[[str], str | None] = topic_problem
+
+
+class MqttPublishRunner:
+    """Runs ``mqtt_publish``. Without a connection it waits for one; its attempt's timeout bounds that."""
+
+    def __init__(self, bus: Bus, options: MqttPublishOptions) -> None:
+        self._bus = bus
+        self._options = options
+
+    async def __call__(self, attempt: Attempt) -> Json:
+        """The result of the attempt.
+
+        Raises:
+            ActionFailed: A template is wrong, the broker refused the message, or the expected answer did not come.
+        """
+        action = attempt.event.definition.action
+        message = self._message(action, attempt)
+        expected = _expectation(action, attempt)
+        while True:
+            try:
+                return await self._publish(action, message, expected, attempt)
+            except BusUnavailable as error:
+                connection = self._bus.connection
+                log.info("waits_for_connection", event_id=attempt.execution.event_id, problem=str(error))
+                if not connection.connected:
+                    await self._bus.connection_after(connection.number, connected=False)
+
+    async def _publish(
+        self, action: MqttPublish, message: OutgoingMessage, expected: Expectation | None, attempt: Attempt
+    ) -> Json:
+        listening: AbstractAsyncContextManager[AsyncIterator[IncomingMessage] | None] = (
+            self._bus.listen(expected.topic) if expected else nullcontext(None)
+        )
+        async with listening as answers:
+            attempt.begin()
+            reason = await self._send(message)
+            result = {
+                "action_type": "mqtt_publish",
+                "topic": message.topic,
+                "message": _shown(message.payload),
+                "qos": message.qos,
+                "retain": message.retain,
+                "status": "success",
+            }
+            if reason:
+                result["note"] = "nobody is subscribed to the topic"
+            if expected and answers is not None:
+                result["answer"] = await _answer(answers, expected)
+            return result
+
+    async def _send(self, message: OutgoingMessage) -> int:
+        try:
+            return (await self._bus.publish(message)).reason_code
+        except PublishRefused as error:
+            raise ActionFailed(str(error), "publish_refused", permanent=error.permanent) from None
+
+    def _message(self, action: MqttPublish, attempt: Attempt) -> OutgoingMessage:
+        topic, body = _rendered(action, attempt)
+        problem = self._options.refused(topic)
+        if problem:
+            raise ActionFailed(f"topic '{topic[:200]}': {problem}", "topic_refused", permanent=True)
+        payload, properties = self._with_metadata(action, topic, body, attempt)
+        expiry_s = None if action.expiry is None else max(1, round(action.expiry.total_seconds()))
+        return OutgoingMessage(topic, payload, action.qos, action.retain, expiry_s=expiry_s, user_properties=properties)
+
+    def _with_metadata(
+        self, action: MqttPublish, topic: str, body: Json, attempt: Attempt
+    ) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+        merge = action.metadata == "merge" or (
+            action.metadata == "auto" and topic.startswith(self._options.merge_prefixes)
+        )
+        if merge and isinstance(body, dict):
+            return _encoded({**body, **_metadata(attempt)}), ()
+        if action.metadata == "none" or (action.metadata == "merge" and not isinstance(body, dict)):
+            return _encoded(body), ()
+        return _encoded(body), tuple((name, _text(value)) for name, value in _metadata(attempt).items())
+
+
+def template_context(attempt: Attempt) -> dict[str, Json]:
+    """What templates can name; plain JSON, times in epoch seconds (docs/templates.md)."""
+    event = attempt.event.definition
+    execution = attempt.execution
+    return {
+        "event": {
+            "event_id": event.event_id,
+            "name": event.name,
+            "namespace": event.namespace,
+            "tags": list(event.tags),
+            "metadata": event.metadata,
+        },
+        "execution": _metadata(attempt),
+        "payload": execution.payload,
+        "metadata": event.metadata,
+        "now": attempt.now.timestamp(),
+    }
+
+
+def _rendered(action: MqttPublish, attempt: Attempt) -> tuple[str, Json]:
+    if not contains_template(action.topic) and not contains_template(action.message):
+        return action.topic, action.message
+    try:
+        whole = render_value({"topic": action.topic, "message": action.message}, template_context(attempt), "action")
+    except TemplateError as error:
+        raise ActionFailed(str(error), "bad_template", permanent=True) from None
+    return _text(whole["topic"]), whole["message"]
+
+
+def _metadata(attempt: Attempt) -> dict[str, Json]:
+    execution = attempt.execution
+    return {
+        "execution_id": execution.execution_id,
+        "event_id": execution.event_id,
+        "scheduled_time": execution.scheduled_time.timestamp(),
+        "execution_time": attempt.now.timestamp(),
+        "triggered_by": execution.triggered_by.value,
+        "attempt": execution.attempt,
+        "fence": execution.fence,
+    }
+
+
+def _expectation(action: MqttPublish, attempt: Attempt) -> Expectation | None:
+    """``expect_ack`` is Alicia's own answer, named by the execution it belongs to."""
+    if not action.expect_ack:
+        return action.expect
+    match = {"execution_id": attempt.execution.execution_id}
+    return Expectation(topic=ACK_TOPIC, match=match, within=ACK_WITHIN)
+
+
+async def _answer(answers: AsyncIterator[IncomingMessage], expected: Expectation) -> Json:
+    seconds = expected.within.total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            async for message in answers:
+                answer = _shown(message.payload)
+                if not message.retain and _matches(answer, expected.match):
+                    return {"topic": message.topic, "message": answer}
+    except TimeoutError:
+        pass
+    raise ActionFailed(f"no answer on {expected.topic} within {seconds:g} s", "no_answer")
+
+
+def _matches(answer: Json, match: Json) -> bool:
+    """Whether the answer, or the payload of the envelope it came in, contains what was expected."""
+    if match is None or contains(answer, match):
+        return True
+    inner = answer.get("payload", answer.get("event_data")) if isinstance(answer, dict) else None
+    return isinstance(inner, dict) and _matches(inner, match)
+
+
+def _encoded(body: Json) -> bytes:
+    return (body if isinstance(body, str) else json_text(body)).encode("utf-8", "replace")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json_text(value)
+
+
+def _shown(payload: bytes) -> Json:
+    """The payload as JSON where it is, else as text."""
+    text = payload.decode("utf-8", "replace")
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(name)
+
+
+__all__ = ["MqttPublishOptions", "MqttPublishRunner", "template_context"]

@@ -1,0 +1,197 @@
+"""The composition root: makes every part from the settings, starts them in order, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from alicia_scheduler._version import VERSION
+from alicia_scheduler.adapters.actions.mqtt_publish import MqttPublishRunner
+from alicia_scheduler.adapters.clock import SystemClock, new_identifier
+from alicia_scheduler.adapters.files.declared import DeclaredFiles, read_declared
+from alicia_scheduler.adapters.files.watching import watch_declared
+from alicia_scheduler.adapters.mqtt import MqttBus
+from alicia_scheduler.adapters.store import SqliteStore
+from alicia_scheduler.adapters.web import Health, HealthServer
+from alicia_scheduler.app.options import command_rules, history_limits, mqtt_options, publish_options
+from alicia_scheduler.core.outbox import OutgoingMessage
+from alicia_scheduler.core.state import EventRecord, EventState, ServiceMark
+from alicia_scheduler.engine.declared import Declared
+from alicia_scheduler.engine.dispatcher import Dispatcher
+from alicia_scheduler.engine.housekeeping import Housekeeping
+from alicia_scheduler.engine.listener import Listener
+from alicia_scheduler.engine.outward import BusAnnouncer, Outward
+from alicia_scheduler.engine.planner import Planner
+from alicia_scheduler.engine.presence import Presence, PresenceOptions
+from alicia_scheduler.engine.recovery import Recovery
+from alicia_scheduler.engine.relay import Relay
+from alicia_scheduler.engine.service import Service
+from alicia_scheduler.engine.states import StateMessage, StatePublisher
+from alicia_scheduler.engine.statistics import Statistics
+from alicia_scheduler.engine.timings import TimingCache
+from alicia_scheduler.engine.writer import Writer
+from alicia_scheduler.settings import Settings
+from alicia_scheduler.wire.codec import Limits
+from alicia_scheduler.wire.messages import state_cleared, state_message
+from alicia_scheduler.wire.topics import Topics
+
+FLUSH_GRACE = timedelta(seconds=2)
+"""How long a stop waits for the broker to take the last messages."""
+
+log = structlog.get_logger("app")
+
+
+class DeclaredDirectory:
+    """The directory of declared events, as the engine wants to see it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._never = asyncio.Event()
+
+    async def read(self) -> DeclaredFiles:
+        """What the files say now; read in a thread, since large ones take a while."""
+        return await asyncio.to_thread(read_declared, self._directory)
+
+    def changes(self) -> AsyncIterator[None]:
+        """One item at first, then one after every change."""
+        return watch_declared(self._directory, self._never)
+
+
+class Application:
+    """One service process."""
+
+    def __init__(self, settings: Settings, *, mqtt_v311: bool = False) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.topics = Topics(settings.mqtt.topic_prefix)
+        self.store = SqliteStore(settings.store.path)
+        self.bus = MqttBus(mqtt_options(settings, self.topics, mqtt_v311=mqtt_v311))
+        self.stop_asked = asyncio.Event()
+        self.ready = False
+        timings = TimingCache()
+        rules = command_rules(settings, self.topics)
+        outward = Outward(self.clock, new_identifier, envelope=settings.mqtt.envelope == "alicia")
+        announcer = BusAnnouncer(self.topics, outward, lifecycle=settings.publish.lifecycle_events)
+        self.statistics = Statistics(self.store, self.clock, VERSION)
+        self.writer = Writer(self.store, self.clock, announcer)
+        self.planner = Planner(self.writer, self.clock, timings, settings.scheduler.check_interval)
+        self.recovery = Recovery(self.writer, self.planner, timings)
+        self.relay = Relay(self.bus, self.store, self.writer, self.clock)
+        self.states = StatePublisher(self.bus, self.store, self.clock, self._state_message(outward))
+        runner = MqttPublishRunner(self.bus, publish_options(settings, rules))
+        self.dispatcher = Dispatcher(
+            self.writer,
+            self.clock,
+            timings,
+            {"mqtt_publish": runner},
+            places=settings.scheduler.max_concurrent_executions,
+            retries=settings.scheduler.retry_failed_events,
+        )
+        self.service = Service(self.writer, self.store, self.clock, timings, rules, self.statistics, new_identifier)
+        self.presence = Presence(
+            self.bus, self.relay, self.states, self.writer, self.clock, self.topics, self.statistics, outward,
+            PresenceOptions(VERSION, settings.mqtt.status_interval, settings.alicia.enabled),
+        )  # fmt: skip
+        self.listener = Listener(
+            self.bus, self.service, self.relay, self.topics, Limits(max_bytes=settings.mqtt.max_payload), outward,
+            self.presence.answer_health_check,
+        )  # fmt: skip
+        self.housekeeping = Housekeeping(self.store, self.writer, self.clock, history_limits(settings))
+        source = DeclaredDirectory(Path(settings.scheduler.events_dir))
+        self.declared = Declared(source, self.store, self.writer, timings, rules)
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Has the roles hear of commits: stops and sends before new work."""
+        self.writer.follow(self.dispatcher.committed)
+        self.writer.follow(self.relay.committed)
+        self.writer.follow(self.planner.committed)
+        if self.settings.publish.state_topics:
+            self.writer.follow(self.states.committed)
+        statistics = self.statistics
+        statistics.writer, statistics.planner, statistics.dispatcher = self.writer, self.planner, self.dispatcher
+        statistics.relay, statistics.service, statistics.housekeeping = self.relay, self.service, self.housekeeping
+
+    def _state_message(self, outward: Outward) -> StateMessage:
+        def message(event_id: str, event: tuple[EventRecord, EventState] | None) -> OutgoingMessage:
+            return outward(state_message(*event, self.topics) if event else state_cleared(event_id, self.topics))
+
+        return message
+
+    def health(self) -> Health:
+        """How the service is, for the HTTP side."""
+        connection = self.bus.connection
+        degraded = () if connection.connected else (f"no connection to the broker: {connection.problem}",)
+        problems = (self.writer.problem,) if self.writer.problem else ()
+        return Health(self.ready and not problems, problems if self.ready else ("starting", *problems), degraded)
+
+    async def run(self) -> None:
+        """Runs until ``stop_asked`` is set, then stops in order.
+
+        Raises:
+            StoreError: The store cannot be opened, or cannot be trusted any more.
+            ConfigurationError: The HTTP address is taken.
+        """
+        left = await self.store.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._live(group, left)
+        finally:
+            await self.store.close()
+
+    async def _live(self, group: asyncio.TaskGroup, left: ServiceMark) -> None:
+        start = group.create_task
+        self.writer.mark = left
+        writing = start(self.writer.run(), name="writer")
+        outside = [start(self._web().run(), name="web")] if self.settings.http.enabled else []
+        await self.recovery.run(left)
+        await self.declared.apply()
+        connecting = start(self.bus.run(), name="bus")
+        outgoing = [start(self.relay.run(), name="relay"), start(self.states.run(), name="states")]
+        incoming = [start(role(), name=role.__qualname__) for role in self._taking_in()]
+        self.dispatcher.nudge()
+        self.ready = True
+        log.info("ready", version=VERSION, store=str(self.settings.store.path))
+        await self.stop_asked.wait()
+        self.ready = False
+        await self._stop_taking_in(incoming)
+        await self._finish(writing)
+        for task in (*outgoing, *outside):
+            task.cancel()
+        await self.bus.stop()
+        connecting.cancel()
+
+    def _taking_in(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """The roles that make new work."""
+        return [
+            self.listener.run, self.planner.run, self.dispatcher.run, self.declared.run, self.housekeeping.run,
+            self.presence.follow_connection, self.presence.report_status,
+        ]  # fmt: skip
+
+    async def _stop_taking_in(self, incoming: list[asyncio.Task[None]]) -> None:
+        log.info("stopping")
+        draining = asyncio.create_task(self.dispatcher.drain(self.settings.scheduler.shutdown_grace))
+        for task in incoming:
+            task.cancel()
+        await asyncio.wait(incoming)
+        await self.listener.drain()
+        await draining
+
+    async def _finish(self, writing: asyncio.Task[None]) -> None:
+        """Lets the broker take the last messages, and notes the clean stop."""
+        await self.relay.drain(FLUSH_GRACE)
+        if self.bus.connection.connected:
+            farewells = [self.bus.publish(message) for message in self.presence.leaving()]
+            await asyncio.wait(farewells, timeout=FLUSH_GRACE.total_seconds())
+        await self.recovery.leave()
+        writing.cancel()
+        await asyncio.wait([writing])
+        await self.writer.drain()
+
+    def _web(self) -> HealthServer:
+        return HealthServer(self.settings.http.host, self.settings.http.port, self.health)
