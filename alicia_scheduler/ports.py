@@ -111,8 +111,11 @@ class Transaction(Protocol):
         """Writes the rows; they are durable once the transaction has ended without an error."""
         ...
 
-    async def next_wake_time(self) -> datetime | None:
-        """The earliest instant at which an event or a retry needs the planner."""
+    async def next_wake_time(self, now: datetime) -> datetime | None:
+        """The earliest wake time of an event, or time of a retry after ``now``, whichever comes first.
+
+        A retry that is due already waits for a free place, not for the planner.
+        """
         ...
 
 

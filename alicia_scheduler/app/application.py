@@ -79,8 +79,6 @@ class Application:
         announcer = BusAnnouncer(self.topics, outward, lifecycle=settings.publish.lifecycle_events)
         self.statistics = Statistics(self.store, self.clock, VERSION)
         self.writer = Writer(self.store, self.clock, announcer)
-        self.planner = Planner(self.writer, self.clock, timings, settings.scheduler.check_interval)
-        self.recovery = Recovery(self.writer, self.planner, timings)
         self.relay = Relay(self.bus, self.store, self.writer, self.clock)
         self.states = StatePublisher(self.bus, self.store, self.clock, self._state_message(outward))
         runner = MqttPublishRunner(self.bus, publish_options(settings, rules))
@@ -92,6 +90,9 @@ class Application:
             places=settings.scheduler.max_concurrent_executions,
             retries=settings.scheduler.retry_failed_events,
         )
+        longest_sleep = settings.scheduler.check_interval
+        self.planner = Planner(self.writer, self.clock, timings, longest_sleep, self.dispatcher.nudge)
+        self.recovery = Recovery(self.writer, self.planner, timings)
         self.service = Service(self.writer, self.store, self.clock, timings, rules, self.statistics, new_identifier)
         self.presence = Presence(
             self.bus, self.relay, self.states, self.writer, self.clock, self.topics, self.statistics, outward,
@@ -111,6 +112,7 @@ class Application:
         self.writer.follow(self.dispatcher.committed)
         self.writer.follow(self.relay.committed)
         self.writer.follow(self.planner.committed)
+        self.writer.when_unavailable(self.housekeeping.relieve)
         if self.settings.publish.state_topics:
             self.writer.follow(self.states.committed)
         statistics = self.statistics

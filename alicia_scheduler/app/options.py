@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from alicia_scheduler.adapters.actions.mqtt_publish import MqttPublishOptions
 from alicia_scheduler.adapters.mqtt import MqttOptions, TlsOptions
+from alicia_scheduler.core.editing import CommandRules, topic_not_allowed
 from alicia_scheduler.core.model.fields import topic_problem
-from alicia_scheduler.core.on_command import CommandRules, topic_not_allowed
 from alicia_scheduler.engine.housekeeping import HistoryLimits
 from alicia_scheduler.settings import Settings
 from alicia_scheduler.wire.alicia import HEALTH_CHECK_TOPIC

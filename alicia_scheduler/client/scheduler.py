@@ -66,6 +66,7 @@ class SchedulerClient:
         options = replace(
             self._options,
             client_id=f"alicia-client-{name}",
+            will=None,
             session_expiry_s=0,
             subscriptions=((response_topic, 1), (self._topics.availability, 1)),
             reconnect_min_s=0.1,

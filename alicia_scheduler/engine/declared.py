@@ -13,9 +13,10 @@ from alicia_scheduler.core.announcement import Problem
 from alicia_scheduler.core.commands import CreateEvent, DeleteEvent
 from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
+from alicia_scheduler.core.editing import CommandRules
 from alicia_scheduler.core.model.event import ScheduledEvent, parse_event
 from alicia_scheduler.core.model.problems import InvalidDefinition
-from alicia_scheduler.core.on_command import CommandRules, on_command
+from alicia_scheduler.core.on_command import on_command
 from alicia_scheduler.core.view import View
 from alicia_scheduler.engine.writer import Writer
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem

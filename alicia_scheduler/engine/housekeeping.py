@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,17 +40,35 @@ class Housekeeping:
         self._writer = writer
         self._clock = clock
         self._limits = limits
+        self._wanted = asyncio.Event()
         self.removed = 0
+
+    def relieve(self) -> None:
+        """Has old history removed now: a full disk may have room again after it."""
+        self._wanted.set()
 
     async def run(self) -> None:
         """Cleans up at once and then every interval, with a heartbeat in between."""
         next_clean_up = self._clock.steady()
         while True:
-            if self._limits.interval is not None and self._clock.steady() >= next_clean_up:
+            interval = self._limits.interval
+            if self._wanted.is_set() or (interval is not None and self._clock.steady() >= next_clean_up):
+                self._wanted.clear()
                 await self.clean_up()
-                next_clean_up = self._clock.steady() + self._limits.interval
-            await self._clock.sleep(min(HEARTBEAT, self._limits.interval or HEARTBEAT))
-            await self._writer.submit(Needs(), lambda view, now: Decision(None, mark=view.mark))
+                next_clean_up = self._clock.steady() + (interval or HEARTBEAT)
+            if await self._heartbeat_is_due():
+                await self._writer.submit(Needs(), lambda view, now: Decision(None, mark=view.mark))
+
+    async def _heartbeat_is_due(self) -> bool:
+        """Sleeps until the next heartbeat; False when a clean-up is wanted before."""
+        alarm = asyncio.ensure_future(self._clock.sleep(min(HEARTBEAT, self._limits.interval or HEARTBEAT)))
+        wanted = asyncio.ensure_future(self._wanted.wait())
+        try:
+            await asyncio.wait((alarm, wanted), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            wanted.cancel()
+        return not self._wanted.is_set()
 
     async def clean_up(self) -> int:
         """Removes everything that the limits do not keep; answers how many rows went."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -27,10 +28,14 @@ class Planner:
 
     Args:
         longest_sleep: The clock is looked at that often, so that a step is seen; it costs no transaction.
+        on_due: Called when a wake time has come: retries may be ready to run.
     """
 
-    def __init__(self, writer: Writer, clock: Clock, timings: Timings, longest_sleep: timedelta) -> None:
+    def __init__(
+        self, writer: Writer, clock: Clock, timings: Timings, longest_sleep: timedelta, on_due: Callable[[], None]
+    ) -> None:
         self._writer = writer
+        self._on_due = on_due
         self._clock = clock
         self._timings = timings
         self._longest_sleep = longest_sleep
@@ -53,6 +58,7 @@ class Planner:
             if self._wake_time is not None and self._wake_time <= now:
                 self.due_since = self._wake_time
                 await self.plan(now)
+                self._on_due()
             else:
                 self.due_since = None
                 await self._sleep(now)

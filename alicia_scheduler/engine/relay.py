@@ -50,6 +50,7 @@ class Relay:
         self._answers: deque[OutgoingMessage] = deque(maxlen=ANSWERS_MAX)
         self._last_queued = 0
         self._spilled = True
+        self._unread = False
         self._changed = asyncio.Event()
         self._refusals = 0
         self.sent = 0
@@ -107,19 +108,18 @@ class Relay:
 
     def _queue(self, row: OutboxRow) -> None:
         if self._spilled or len(self._waiting) >= WAITING_MAX:
-            self._spilled = True
+            self._spilled = self._unread = True
         else:
             self._waiting.append(row)
             self._last_queued = row.sequence
         self._changed.set()
 
     async def _read_back(self) -> None:
-        """Refills from the store; while rows are being read, newer ones stay in the store."""
+        """Refills from the store; a row that is committed while this reads is left for the next reading."""
+        self._unread = False
         rows = await self._store.outbox(self._last_queued, WAITING_MAX // 2)
         if not rows:
-            self._spilled = False
-            late = await self._store.outbox(self._last_queued, 1)
-            self._spilled = bool(late)
+            self._spilled = self._unread
             return
         self._waiting.extend(rows)
         self._last_queued = rows[-1].sequence
@@ -159,7 +159,7 @@ class Relay:
         self._changed.set()
 
     def _park(self, row: OutboxRow, error: BaseException) -> None:
-        """Gives up a message that the broker will never take; that is announced, unless it is an announcement of that kind."""
+        """Gives up a message that the broker will never take, and says so, unless it was an error message itself."""
         self.parked += 1
         log.error("message_refused", topic=row.message.topic, error=str(error))
         problem = Problem("not_allowed", f"the broker refused a message on {row.message.topic}: {error}")

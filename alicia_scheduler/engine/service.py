@@ -27,8 +27,10 @@ from alicia_scheduler.core.commands import (
 )
 from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
+from alicia_scheduler.core.editing import CommandRules
+from alicia_scheduler.core.event_answers import fires_after, next_fires
 from alicia_scheduler.core.model.event import InvalidSchedule, compiled_timing
-from alicia_scheduler.core.on_command import CommandRules, fires_after, next_fires, on_command
+from alicia_scheduler.core.on_command import on_command
 from alicia_scheduler.core.state import RequestRecord
 from alicia_scheduler.core.timing import Timing
 from alicia_scheduler.core.view import View

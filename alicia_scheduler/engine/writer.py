@@ -86,6 +86,7 @@ class Writer:
         self._sent: list[int] = []
         self._arrived = asyncio.Event()
         self._followers: list[Callable[[Committed], None]] = []
+        self._relief: list[Callable[[], None]] = []
         self.mark = ServiceMark()
         self.problem: str | None = None
         self.commits = 0
@@ -94,6 +95,10 @@ class Writer:
     def follow(self, follower: Callable[[Committed], None]) -> None:
         """Has the follower called after every commit, in the order of registration."""
         self._followers.append(follower)
+
+    def when_unavailable(self, relief: Callable[[], None]) -> None:
+        """Has the callable called after every commit that the store could not take."""
+        self._relief.append(relief)
 
     @property
     def queued(self) -> int:
@@ -159,6 +164,8 @@ class Writer:
                 await self._commit_or_isolate(batch)
             except StoreUnavailable as error:
                 self._report(str(error))
+                for relief in self._relief:
+                    relief()
                 await self._clock.sleep(RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)])
                 tries += 1
             else:
@@ -190,7 +197,7 @@ class Writer:
                 turn = [p for p in batch if p.last is last and not p.future.done()]
                 answers += await self._round(transaction, view, turn, now, committed)
             if any(p.asks_wake for p in batch):
-                self.next_wake_time = await transaction.next_wake_time()
+                self.next_wake_time = await transaction.next_wake_time(now)
         self.mark = view.mark
         del self._sent[:taken]
         self.commits += 1

@@ -63,11 +63,12 @@ class MemoryTransaction:
         if changes.mark is not None:
             self.tables.mark = changes.mark
 
-    async def next_wake_time(self) -> datetime | None:
-        """The earliest instant at which an event or a retry needs the planner."""
+    async def next_wake_time(self, now: datetime) -> datetime | None:
+        """The earliest wake time of an event, or time of a retry after ``now``, whichever comes first."""
         wakes = [state.wake_time for state in self.tables.states.values() if state.wake_time is not None]
         waiting = self.tables.unfinished.values()
-        wakes += [e.retry_time for e in waiting if e.status is ExecutionStatus.RETRYING and e.retry_time is not None]
+        retries = [e.retry_time for e in waiting if e.status is ExecutionStatus.RETRYING and e.retry_time is not None]
+        wakes += [retry_time for retry_time in retries if retry_time > now]
         return min(wakes, default=None)
 
     # --- reading ---

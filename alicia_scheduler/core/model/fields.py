@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from alicia_scheduler.core.templates import TemplateError, check_template, contains_template
+from alicia_scheduler.core.templates import TemplateError, check_template, check_value, contains_template
 
 EVENT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 NAMESPACE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -36,7 +36,7 @@ def checked_identifier(value: str) -> str:
 
 
 def checked_text(value: str) -> str:
-    """The text itself, if it can be stored, shown and sent: no control characters but tab and newline, no surrogates."""
+    """The text itself, if it can be stored, shown and sent: no control characters but tab and newline."""
     for character in value:
         category = unicodedata.category(character)
         if category == "Cs" or (category == "Cc" and character not in "\t\n"):
@@ -109,9 +109,10 @@ def checked_json(value: Any) -> Any:
     """The JSON value itself: finite numbers, bounded size, templates that parse."""
     if len(json_text(value)) > MAX_JSON_CHARS:
         raise ValueError(f"longer than {MAX_JSON_CHARS} characters as JSON")
-    for text in _strings(value):
-        if contains_template(text):
-            checked_template(text)
+    try:
+        check_value(value)
+    except TemplateError as error:
+        raise ValueError(str(error)) from None
     return value
 
 
@@ -121,21 +122,6 @@ def json_text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, RecursionError) as error:
         raise ValueError(f"not a JSON value: {error}") from None
-
-
-def _strings(value: Any) -> list[str]:
-    """Every string value in a JSON value; keys are not templates."""
-    found: list[str] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return found
 
 
 def _not_none(value: Any) -> Any:

@@ -295,13 +295,15 @@ async def test_planning_the_same_execution_twice_is_refused(store: Store) -> Non
 async def test_the_next_wake_time_is_the_earliest_of_events_and_retries(store: Store) -> None:
     async def next_wake() -> object:
         async with store.transaction() as transaction:
-            return await transaction.next_wake_time()
+            return await transaction.next_wake_time(T0)
 
     assert await next_wake() is None
     await add_events(store, "a", "b", wake_time=T0 + 9 * SECOND)
     assert await next_wake() == T0 + 9 * SECOND
     await commit(store, planned(execution("t", status=S.RETRYING, retry_time=T0 + SECOND), execution("p")))
     assert await next_wake() == T0 + SECOND
+    async with store.transaction() as transaction:
+        assert await transaction.next_wake_time(T0 + SECOND) == T0 + 9 * SECOND, "a due retry waits for a place"
     done = execution("t", status=S.FAILED, retry_time=None)
     await commit(store, Changes(executions={"t": done}, states={"b": state("b", 2, wake_time=T0 + 3 * SECOND)}))
     assert await next_wake() == T0 + 3 * SECOND

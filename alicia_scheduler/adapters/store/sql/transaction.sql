@@ -85,11 +85,11 @@ FROM requests
 WHERE request_id IN (SELECT value FROM json_each(:ids))
 
 -- name: next_wake_time
--- When the next event or retry needs the planner.
+-- When the next event needs the planner, or the next retry comes due; one that is due already waits for a place.
 SELECT min(at) FROM (
     SELECT min(wake_time) AS at FROM states INDEXED BY states_by_wake WHERE wake_time IS NOT NULL
     UNION ALL
-    SELECT min(retry_time) FROM executions INDEXED BY executions_retrying WHERE status = 'retrying'
+    SELECT min(retry_time) FROM executions INDEXED BY executions_retrying WHERE status = 'retrying' AND retry_time > :now
 )
 
 -- name: delete_events

@@ -1,0 +1,1 @@
+"""The command line: one module per command, drawn on the terminal or printed as JSON."""
