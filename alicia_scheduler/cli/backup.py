@@ -26,8 +26,9 @@ def backup(
     store = settings.store.path.absolute()
     if not store.is_file():
         output.failed(
-            f"there is no store at {store}\n{settings.store.url} comes from {settings.file or 'the defaults'}; a relative "
-            "store lies below the working directory, so call this where the service was started, or name its --config"
+            f"there is no store at {store}\n{settings.store.url} comes from {settings.file or 'the defaults'}; a "
+            "relative one lies below the working directory, so call this where the service was started, or name its "
+            "--config"
         )
     from alicia_scheduler.adapters.store.backup import back_up
 
@@ -38,8 +39,9 @@ def backup(
     if json:
         output.print_json({"store": str(store), "target": str(whole), "bytes": size})
     else:
+        output.say(f"wrote {whole} ({size / 2**20:.1f} MiB)")
         output.say(
-            f"wrote {whole} ({size / 2**20:.1f} MiB); to restore it, stop the service and put it in place of {store}"
+            f"to restore it, stop the service, remove {store}-wal and {store}-shm, and put it in place of {store}"
         )
 
 

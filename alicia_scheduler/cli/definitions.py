@@ -69,7 +69,7 @@ def fires(event: "ScheduledEvent", start: datetime, count: int) -> "tuple[FireTi
         InvalidSchedule: The schedule never fires.
     """
     from alicia_scheduler.core.model.event import compiled_timing
-    from alicia_scheduler.core.on_command import fires_after
+    from alicia_scheduler.core.event_answers import fires_after
 
     return fires_after(compiled_timing(event, now()), start, count)
 

@@ -1,5 +1,6 @@
 """The single checks of ``alicia-scheduler doctor``."""
 
+import asyncio
 import os
 import platform
 import shutil
@@ -187,7 +188,8 @@ def _same_clock(answer: dict[str, Any], began: datetime) -> Finding:
 
 
 async def _store(path: Path) -> Finding:
-    if not path.exists():
+    size = await asyncio.to_thread(_size_bytes, path)
+    if size is None:
         advice = "it is made at the first start; is the working directory the service's?"
         return Finding("store", "warn", f"{path} does not exist", advice)
     try:
@@ -195,11 +197,20 @@ async def _store(path: Path) -> Finding:
             await check_file(reader, path)
             row = await reader.row("PRAGMA quick_check(1)")
     except (SchedulerError, OSError) as error:
-        return Finding("store", "fail", str(error), "docs/operations.md tells how to restore a backup")
+        return Finding(
+            "store",
+            "fail",
+            str(error),
+            "the message says what to do; a copy of `alicia-scheduler backup` can take its place",
+        )
     if row is None or row[0] != "ok":
         found = f"{path}: {row[0] if row else 'no answer'}"
         return Finding("store", "fail", found, "stop the service, put the file aside, and restore a backup")
-    return Finding("store", "ok", f"{path} is whole, {path.stat().st_size / 2**20:.1f} MiB")
+    return Finding("store", "ok", f"{path} is whole, {size / 2**20:.1f} MiB")
+
+
+def _size_bytes(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
 @asynccontextmanager

@@ -30,10 +30,10 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def printable(value: object) -> str:
-    """The value as one line that cannot steer the terminal.
+    r"""The value as one line that cannot steer the terminal.
 
-    >>> printable("a\\x1b[2Jb"), printable(None)
-    ('a\\\\x1b[2Jb', '')
+    >>> printable("a\x1b[2Jb"), printable(None)
+    ('a\\x1b[2Jb', '')
     """
     if value is None:
         return ""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from alicia_scheduler.cli import definitions, options, output
-from alicia_scheduler.cli.session import Connection, opened, rejection_text, takes_connection
+from alicia_scheduler.cli.session import Connection, opened, rejection_text, rejection_with_hint, takes_connection
 
 
 @takes_connection
@@ -53,11 +53,13 @@ def _subjects(cron: object, event: object, file: object, stored: object) -> dict
 async def _stored(connection: Connection, event_id: str, count: int, start: str | None) -> dict[str, Any]:
     from alicia_scheduler.errors import CommandRejected
 
+    after = definitions.exact_instant(start, "--from")
     async with opened(connection) as client:
         try:
-            return await client.preview(event_id, count=count, start=definitions.exact_instant(start, "--from"))
+            data = await client.preview(event_id, count=count, start=after)
         except CommandRejected as rejected:
-            output.failed(rejection_text(rejected))
+            output.failed(await rejection_with_hint(client, rejected, event_id))
+    return data
 
 
 def _raw(cron: str | None, event: str | None, file: Path | None, event_id: str | None) -> dict[str, Any]:
@@ -66,8 +68,7 @@ def _raw(cron: str | None, event: str | None, file: Path | None, event_id: str |
     if event is not None:
         return definitions.read_object(event, "--event")
     assert file is not None
-    assert event_id is not None
-    return _declared(file, event_id)
+    return _declared(file, event_id or "")
 
 
 def _declared(file: Path, event_id: str) -> dict[str, Any]:

@@ -75,8 +75,10 @@ def mqtt_options(settings: "Settings") -> "MqttOptions":
     from alicia_scheduler.adapters.mqtt import MqttOptions, TlsOptions
 
     mqtt = settings.mqtt
-    files = (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
-    tls = TlsOptions(*(str(file) if file else None for file in files), insecure=mqtt.tls.insecure)
+    ca_file, cert_file, key_file = (
+        str(file) if file else None for file in (mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file)
+    )
+    tls = TlsOptions(ca_file, cert_file, key_file, insecure=mqtt.tls.insecure)
     return MqttOptions(
         hosts=mqtt.addresses,
         username=mqtt.username,
@@ -146,8 +148,12 @@ async def _on_bus(
         try:
             await command(client, **given)
         except CommandRejected as rejected:
-            hint = await _nearest_event(client, rejected, given.get("event_id"))
-            output.failed(rejection_text(rejected) + hint)
+            output.failed(await rejection_with_hint(client, rejected, given.get("event_id")))
+
+
+async def rejection_with_hint(client: "SchedulerClient", rejected: "CommandRejected", event_id: object) -> str:
+    """The refusal; of an event that does not exist with the names of those that do and look like it."""
+    return rejection_text(rejected) + await _nearest_event(client, rejected, event_id)
 
 
 async def _nearest_event(client: "SchedulerClient", rejected: "CommandRejected", event_id: object) -> str:

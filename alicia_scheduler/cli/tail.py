@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json as json_codec
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,7 +57,7 @@ async def _followed(connection: Connection, event_id: str | None, count: int | N
                 return
 
 
-async def _messages(connection: Connection) -> AsyncIterator[tuple[str, Any]]:
+async def _messages(connection: Connection) -> AsyncGenerator[tuple[str, Any], None]:
     """Kind and body of every message."""
     from alicia_scheduler.client.address import unique_name
     from alicia_scheduler.client.connection import connected

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
-
 from alicia_scheduler.core.announcement import Recovered
 from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.outbox import OutgoingMessage
@@ -19,8 +17,6 @@ from alicia_scheduler.ports import Bus, Clock, Connection
 from alicia_scheduler.wire.alicia import Health, health_message, register_message, unregister_message
 from alicia_scheduler.wire.messages import ServiceStatus, availability, status_message
 from alicia_scheduler.wire.topics import Topics
-
-log = structlog.get_logger("presence")
 
 Status = Callable[[], Awaitable[ServiceStatus]]
 
@@ -59,9 +55,8 @@ class Presence:
         while True:
             if connection.connected:
                 await self._connected(connection)
-            else:
+            elif connection.number:
                 self._lost_at = self._lost_at or self._clock.now()
-                log.warning("no_connection", problem=connection.problem)
             connection = await self._bus.connection_after(connection.number, connection.connected)
 
     async def report_status(self) -> None:
@@ -87,9 +82,6 @@ class Presence:
         return [self._outward(message) for message in messages]
 
     async def _connected(self, connection: Connection) -> None:
-        log.info(
-            "connected", broker=connection.broker, protocol=connection.protocol, problem=connection.problem or None
-        )
         self._send(availability(True, self._topics))
         if self._options.alicia:
             self._send(register_message(self._options.version, self._topics, self._clock.now()))
