@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ from alicia_scheduler.engine.states import StateMessage, StatePublisher
 from alicia_scheduler.engine.statistics import Statistics
 from alicia_scheduler.engine.timings import TimingCache
 from alicia_scheduler.engine.writer import Writer
+from alicia_scheduler.errors import StoreUnavailable
 from alicia_scheduler.settings import Settings
 from alicia_scheduler.wire.codec import Limits
 from alicia_scheduler.wire.messages import state_cleared, state_message
@@ -155,6 +157,7 @@ class Application:
         await self.declared.apply()
         connecting = start(self.bus.run(), name="bus")
         outgoing = [start(self.relay.run(), name="relay"), start(self.states.run(), name="states")]
+        start(self.dispatcher.run(), name="dispatcher")
         incoming = [start(role(), name=role.__qualname__) for role in self._taking_in()]
         self.dispatcher.nudge()
         self.ready = True
@@ -171,7 +174,7 @@ class Application:
     def _taking_in(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """The roles that make new work."""
         return [
-            self.listener.run, self.planner.run, self.dispatcher.run, self.declared.run, self.housekeeping.run,
+            self.listener.run, self.planner.run, self.declared.run, self.housekeeping.run,
             self.presence.follow_connection, self.presence.report_status,
         ]  # fmt: skip
 
@@ -190,10 +193,13 @@ class Application:
         if self.bus.connection.connected:
             farewells = [self.bus.publish(message) for message in self.presence.leaving()]
             await asyncio.wait(farewells, timeout=FLUSH_GRACE.total_seconds())
-        await self.recovery.leave()
+        with contextlib.suppress(TimeoutError):  # a store that takes nothing now is recovered at the next start
+            async with asyncio.timeout(FLUSH_GRACE.total_seconds()):
+                await self.recovery.leave()
         writing.cancel()
         await asyncio.wait([writing])
-        await self.writer.drain()
+        with contextlib.suppress(StoreUnavailable):
+            await self.writer.drain()
 
     def _web(self) -> HealthServer:
         return HealthServer(self.settings.http.host, self.settings.http.port, self.health)

@@ -54,6 +54,7 @@ def checked(config: Path | None, paths: Sequence[Path]) -> Report:
         _checked_settings(file, report)
     settings = None if files else _checked_settings(config, report)
     directories = [path for path in paths if path not in files]
+    report.problems += [f"{path}: there is no such file or directory" for path in directories if not path.exists()]
     if settings is not None and not paths:
         directories = [Path(settings.scheduler.events_dir)]
     defaults = _defaults(settings)
@@ -98,7 +99,6 @@ def _check_events(path: Path, defaults: "EventDefaults", report: Report) -> None
     from alicia_scheduler.adapters.files import ORIGIN_PREFIX, is_declared_file, read_declared
 
     if not path.exists():
-        report.notes.append(f"{path} does not exist, so it declares no events")
         return
     if path.is_file() and not is_declared_file(path.name):
         report.problems.append(f"{path}: a file of declared events ends in .yaml or .yml")

@@ -1,6 +1,7 @@
 """Definitions of events as people hand them in, and what they say about times."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -41,9 +42,13 @@ def parse_object(text: str, name: str) -> dict[str, Any]:
 def parse_value(text: str, name: str) -> Any:
     """The JSON value in the text; raises BadParameter."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refused_constant)
     except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{name} is not JSON: {error}") from None
+
+
+def _refused_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def definition(raw: Mapping[str, Any], defaults: "EventDefaults") -> "ScheduledEvent":
@@ -68,8 +73,8 @@ def fires(event: "ScheduledEvent", start: datetime, count: int) -> "tuple[FireTi
     Raises:
         InvalidSchedule: The schedule never fires.
     """
-    from alicia_scheduler.core.model.event import compiled_timing
     from alicia_scheduler.core.event_answers import fires_after
+    from alicia_scheduler.core.model.event import compiled_timing
 
     return fires_after(compiled_timing(event, now()), start, count)
 
@@ -85,6 +90,8 @@ def instant(text: str, option: str) -> datetime:
     """The instant, or the local time without a zone, that the text names; raises BadParameter."""
     from alicia_scheduler.core.model.instants import parse_instant
 
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        text = f"{text}T00:00"
     try:
         return parse_instant(float(text) if text.replace(".", "", 1).isdecimal() else text)
     except ValueError as error:

@@ -79,7 +79,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     if table.row_count:
-        console().print(table)
+        _print(table)
     else:
         say(empty)
 
@@ -92,7 +92,7 @@ def print_fields(fields: Mapping[str, object]) -> None:
     for name, value in fields.items():
         if value not in (None, "", [], {}):
             table.add_row(name, _cell(value))
-    console().print(table)
+    _print(table)
 
 
 def fire_rows(fires: Iterable[Mapping[str, Any]]) -> list[tuple[object, ...]]:
@@ -105,12 +105,23 @@ def moment(iso: object) -> str:
 
     >>> moment("2026-07-01T07:00:00.250000+02:00"), moment(None)
     ('2026-07-01 07:00:00.250+02:00', '')
+    >>> moment("2026-07-01T05:00:00+00:00")
+    '2026-07-01 05:00:00Z'
     """
     if not isinstance(iso, str):
         return ""
-    text = iso.replace("T", " ").removesuffix("+00:00")
+    text = iso.replace("T", " ").replace("+00:00", "Z")
     head, point, rest = text.partition(".")
     return f"{head}.{rest[:3]}{rest[6:]}" if point else head
+
+
+def _print(table: Table) -> None:
+    """Draws the table without the spaces that would fill its last column."""
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(table)
+    for line in drawn.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def _cell(value: object) -> Text:

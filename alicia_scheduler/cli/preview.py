@@ -78,11 +78,11 @@ def _declared(file: Path, event_id: str) -> dict[str, Any]:
     data = read_yaml_file(file).data
     entries = data.get("events") if isinstance(data, dict) else None
     events = {entry.get("event_id"): entry for entry in entries or () if isinstance(entry, dict)}
-    if event_id in events:
-        return dict(events[event_id])
-    close = nearest(event_id, [str(name) for name in events])
-    hint = f"did you mean '{close}'?" if close else f"it has {', '.join(map(str, events)) or 'none'}"
-    output.failed(f"{file} declares no event '{event_id}'; {hint}")
+    if event_id not in events:
+        close = nearest(event_id, [str(name) for name in events])
+        hint = f"did you mean '{close}'?" if close else f"it has {', '.join(map(str, events)) or 'none'}"
+        output.failed(f"{file} declares no event '{event_id}'; {hint}")
+    return dict(events[event_id])
 
 
 def _offline(connection: Connection, raw: dict[str, Any], chosen: tuple[str | None, int, str | None]) -> dict[str, Any]:

@@ -3,7 +3,12 @@
 import typer
 
 from alicia_scheduler.cli import backup, check, doctor, documents, events, executions, output, preview, run, tail
-from alicia_scheduler.errors import SchedulerError
+from alicia_scheduler.errors import BusUnavailable, SchedulerError
+
+NO_BROKER = (
+    "start the broker, or say where it is: --host, --port, --username and --password-file, or the group mqtt in the "
+    "settings; `alicia-scheduler doctor` looks further"
+)
 
 app = typer.Typer(
     name="alicia-scheduler",
@@ -28,6 +33,9 @@ def main() -> None:
     """Runs the command of this process; exit code 0 when it did what it was asked, 1 when not, 2 for wrong usage."""
     try:
         app()
+    except BusUnavailable as error:
+        output.error(f"{error}\n{NO_BROKER}")
+        raise SystemExit(1) from None
     except SchedulerError as error:
         output.error(str(error))
         raise SystemExit(1) from None

@@ -77,6 +77,8 @@ async def _messages(connection: Connection) -> AsyncGenerator[tuple[str, Any], N
         try:
             async for message in bus.messages():
                 bus.acknowledge(message)
+                if message.retain:
+                    continue  # what was true before, not what happens
                 yield message.topic.removeprefix(f"{prefix}/"), _body(message)
         finally:
             telling.cancel()

@@ -87,7 +87,7 @@ class SchedulerClient:
         self._exchange = None
         await self._open.aclose()
 
-    async def request(self, name: str, *, request_id: str | None = None, **fields: Any) -> Data:
+    async def request(self, name: str, /, *, request_id: str | None = None, **fields: Any) -> Data:
         """Any command by its name, those too that this version does not know.
 
         Args:

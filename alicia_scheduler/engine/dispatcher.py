@@ -43,7 +43,9 @@ class Dispatcher:
         self._nudged = asyncio.Event()
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._reporting: set[asyncio.Task[None]] = set()
+        self._begun: dict[str, asyncio.Event] = {}
         self._stopping = False
+        self._claims_no_more = asyncio.Event()
         self.fenced = 0
         self.started = 0
 
@@ -66,16 +68,23 @@ class Dispatcher:
         self._nudged.set()
 
     async def run(self) -> None:
-        """Claims and starts executions for ever."""
-        while True:
+        """Claims and starts executions until ``drain``; never cancelled, since a claim must not get lost on its way."""
+        while not self._stopping:
             await self._nudged.wait()
             self._nudged.clear()
             if not self._stopping and self.running < self._places:
                 await self._claim(self._places - self.running)
+        self._claims_no_more.set()
 
     async def drain(self, grace: timedelta) -> None:
-        """Claims no more, waits for what runs, and hands back what has not begun to act when the grace is over."""
+        """Claims no more, hands back what has not begun to act, and waits for the rest as long as the grace allows."""
         self._stopping = True
+        self.nudge()
+        await self._claims_no_more.wait()
+        await asyncio.sleep(0)  # a task that is cancelled before its first step could not hand its execution back
+        for execution_id, begun in list(self._begun.items()):
+            if not begun.is_set():
+                self._acting[execution_id].cancel()
         acting = set(self._acting.values())
         if acting:
             await asyncio.wait(acting, timeout=grace.total_seconds())
@@ -100,14 +109,14 @@ class Dispatcher:
     def _start(self, claim: Claim) -> None:
         self.started += 1
         execution_id = claim.execution.execution_id
-        task = asyncio.create_task(self._attempt(claim), name=f"execution {execution_id}")
+        begun = self._begun[execution_id] = asyncio.Event()
+        task = asyncio.create_task(self._attempt(claim, begun), name=f"execution {execution_id}")
         self._acting[execution_id] = task
         task.add_done_callback(lambda _: self._ended(execution_id))
 
-    async def _attempt(self, claim: Claim) -> None:
+    async def _attempt(self, claim: Claim, begun: asyncio.Event) -> None:
         """Acts, frees the place, and reports; cancelled from outside, it reports only what the store must know."""
         execution_id = claim.execution.execution_id
-        begun = asyncio.Event()
         try:
             outcome = await self._acted(claim, begun)
         except asyncio.CancelledError:
@@ -115,6 +124,7 @@ class Dispatcher:
                 return
             outcome = HandedBack()
         task = self._acting.pop(execution_id)
+        self._begun.pop(execution_id, None)
         self.nudge()
         self._reporting.add(task)
         try:
@@ -126,6 +136,7 @@ class Dispatcher:
 
     def _ended(self, execution_id: str) -> None:
         """Frees the place of an attempt that ended without an outcome."""
+        self._begun.pop(execution_id, None)
         if self._acting.pop(execution_id, None) is not None:
             self.nudge()
 

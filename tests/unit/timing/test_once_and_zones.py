@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alicia_scheduler.core.model.schedule import DstOverride
 from alicia_scheduler.core.timing import InvalidSchedule, checked_timezone, local_iso, resolve_local
+from alicia_scheduler.core.timing.zones import elapsed_clock
 from tests.unit.timing.timings import CREATED, at, cron, timing
 
 
@@ -125,3 +129,10 @@ def test_manual_and_event_schedules_never_fire_by_themselves() -> None:
         assert rule.count(CREATED, at("2030-01-01")) == 0
         assert rule.note(CREATED) == ""
         assert rule.due_time(CREATED) == CREATED
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"})), st.integers(-(10**9), 8 * 10**9))
+def test_the_wall_clock_of_every_zone_shows_what_zoneinfo_shows(name: str, second: int) -> None:
+    shown = (at("1970-01-01") + timedelta(seconds=second)).astimezone(ZoneInfo(name)).replace(tzinfo=UTC)
+    assert elapsed_clock(name).local_second(second) == (shown - at("1970-01-01")).total_seconds()
