@@ -10,7 +10,9 @@ from alicia_scheduler.cli import output
 def schema(
     which: Annotated[
         Literal["event", "commands", "asyncapi"],
-        typer.Argument(help="event: a scheduled event; commands: each command; asyncapi: the whole bus interface."),
+        typer.Argument(
+            help="event: a scheduled event; commands: each command; asyncapi: the whole bus interface.", metavar="WHICH"
+        ),
     ] = "event",
     prefix: Annotated[
         str, typer.Option("--prefix", help="Topic prefix in the asyncapi document.")

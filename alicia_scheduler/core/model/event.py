@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -60,6 +61,13 @@ def _zone_name(value: str) -> str:
         return checked_timezone(value)
     except InvalidSchedule as error:
         raise ValueError(error.message) from None
+
+
+def _no_triggers(value: object) -> object:
+    """Refuses triggers in words: this version has none, and a list that is silently ignored would be worse."""
+    if value in ([], ()):
+        return ()
+    raise ValueError("this version fires by time and by command only; expected an empty list")
 
 
 def _at_most(limit: timedelta) -> Any:
@@ -129,7 +137,7 @@ class ScheduledEvent(BaseModel):
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = timedelta(seconds=300)
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
 
-    triggers: Annotated[tuple[()], Field(strict=False)] = ()
+    triggers: Annotated[tuple[()], BeforeValidator(_no_triggers)] = ()
     action: Action
     enabled: bool = True
     trace_enabled: bool = True

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 from alicia_scheduler.errors import FieldProblem, SchedulerError
 
 MAX_PROBLEMS = 50
+_PLAIN_EXTRA = "Extra inputs are not permitted"
+"""Pydantic's own words; a model that knows better says it itself."""
+
 _EXPECTED = {
     "missing": "is required",
     "bool_type": "expected true or false",
@@ -59,7 +62,7 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel], prefix: str) -> Fi
     if item["loc"] and (item["type"] == "extra_forbidden" or not _is_tag(item["loc"][-1])):
         location.append(item["loc"][-1])
     path = ".".join([*([prefix] if prefix else []), *(str(part) for part in location)])
-    if item["type"] == "extra_forbidden":
+    if item["type"] == "extra_forbidden" and item["msg"] == _PLAIN_EXTRA:
         return FieldProblem(path, _unknown(str(location[-1]), _fields_at(model, location[:-1])))
     return FieldProblem(path or "(whole)", _message(item))
 

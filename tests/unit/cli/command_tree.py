@@ -35,7 +35,7 @@ def options(command: Any) -> dict[str, str]:
 def arguments(command: Any) -> dict[str, str]:
     """Every argument as the usage line shows it, and what its help says."""
     return {
-        parameter.make_metavar(None).strip("[]").replace("...", ""): parameter.help
+        (parameter.metavar or parameter.name.upper()).strip("[]").replace("...", ""): parameter.help
         for parameter in command.params
         if parameter.param_type_name == "argument"
     }
