@@ -83,7 +83,9 @@ async def update(
     event_id: options.EventId,
     changes: Annotated[
         str,
-        typer.Argument(help='What changes, as JSON such as \'{"name": "New"}\'; null removes a field; - for stdin.'),
+        typer.Argument(
+            metavar="JSON", help='What changes, as JSON such as \'{"name": "New"}\'; null removes a field; - for stdin.'
+        ),
     ],
     revision: Annotated[
         int | None, typer.Option("--revision", help="Refuse if the event has another revision by now.", min=1)

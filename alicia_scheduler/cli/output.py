@@ -43,7 +43,7 @@ def printable(value: object) -> str:
 
 def say(line: str) -> None:
     """Tells a person; programs do not read it."""
-    console(sys.stderr).print(Text(line), soft_wrap=True)
+    console(sys.stderr).print(Text(printable(line)), soft_wrap=True)
 
 
 def failed(message: str) -> NoReturn:
@@ -55,7 +55,7 @@ def failed(message: str) -> NoReturn:
 def error(message: str) -> None:
     """Prints an error."""
     head, *rest = message.splitlines() or [""]
-    console(sys.stderr).print(Text.assemble(("error: ", "bold red"), head), soft_wrap=True)
+    console(sys.stderr).print(Text.assemble(("error: ", "bold red"), printable(head)), soft_wrap=True)
     for line in rest:
         say(f"  {line}")
 

@@ -171,4 +171,4 @@ def rejection_text(rejected: "CommandRejected") -> str:
     """The refusal with every bad field on a line of its own."""
     lines = [f"{rejected.message} ({rejected.code.value})"]
     lines += [f"{detail.field}: {detail.message}" for detail in rejected.details]
-    return "\n".join(output.printable(line) for line in lines)
+    return "\n".join(lines)

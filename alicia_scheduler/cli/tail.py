@@ -68,6 +68,7 @@ async def _messages(connection: Connection) -> AsyncGenerator[tuple[str, Any], N
     chosen = replace(
         mqtt_options(settings),
         client_id=f"alicia-tail-{unique_name()}",
+        connect_timeout_s=connection.timeout,
         subscriptions=tuple((f"{prefix}/{name}", 1) for name in TOPICS),
     )
     async with connected(chosen) as bus:

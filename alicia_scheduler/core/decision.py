@@ -7,10 +7,11 @@ loads that into a ``Snapshot``, the ``View`` lays the decisions of the same tran
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from itertools import chain
+from typing import Any, Generic, TypeVar
 
 from alicia_scheduler.core.announcement import Announcement
 from alicia_scheduler.core.outbox import OutboxRow
@@ -117,6 +118,22 @@ class Decision(Generic[Answer]):
     counters: Counters | None = None
     mark: ServiceMark | None = None
     sent: tuple[int, ...] = ()
+
+
+def joined(decisions: Sequence[Decision[Any]], answer: Answer) -> Decision[Answer]:
+    """Several decisions about different rows as one; none of them may have drawn numbers."""
+    every = chain.from_iterable
+    return Decision(
+        answer,
+        records=tuple(every(d.records for d in decisions)),
+        states=tuple(every(d.states for d in decisions)),
+        deleted=tuple(every(d.deleted for d in decisions)),
+        executions=tuple(every(d.executions for d in decisions)),
+        requests=tuple(every(d.requests for d in decisions)),
+        announcements=tuple(every(d.announcements for d in decisions)),
+        stop=tuple(every(d.stop for d in decisions)),
+        sent=tuple(every(d.sent for d in decisions)),
+    )
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alicia_scheduler.core.announcement import Problem
-from alicia_scheduler.core.decision import Decision
+from alicia_scheduler.core.decision import Decision, joined
 from alicia_scheduler.core.draft import Draft, Timings
 from alicia_scheduler.core.firing import end_event, fired, limit_reached, record_missed
 from alicia_scheduler.core.plan import Plan, planned, replay_nothing, wake_time
@@ -37,34 +37,35 @@ def on_tick(view: View, now: datetime, timings: Timings, *, corrected: bool = Fa
     Args:
         corrected: The clock was corrected: what lies behind is recorded as missed and not replayed.
     """
-    draft = Draft(view, now, timings)
-    fires = missed = 0
+    parts: list[Decision[Plan | None]] = []
     for event_id in view.due:
-        event = draft.event(event_id)
-        if event is None or event[1].wake_time is None or event[1].wake_time > now:
-            continue
-        plan = _looked_at(draft, *event, corrected=corrected)
-        if plan is not None:
-            fires += len(plan.fires)
-            missed += plan.missed.count if plan.missed else 0
-    return draft.decision(Planned(len(view.due), fires, missed))
+        event = view.event(event_id)
+        if event is not None and event[1].wake_time is not None and event[1].wake_time <= now:
+            parts.append(_planned_alone(Draft(view, now, timings), *event, corrected=corrected))
+    plans = [part.answer for part in parts if part.answer is not None]
+    fires = sum(len(plan.fires) for plan in plans)
+    missed = sum(plan.missed.count for plan in plans if plan.missed)
+    return joined(parts, Planned(len(view.due), fires, missed))
+
+
+def _planned_alone(draft: Draft, record: EventRecord, state: EventState, *, corrected: bool) -> Decision[Plan | None]:
+    """Plans one event; a rule that breaks stops this event, says so, and leaves the others alone."""
+    try:
+        return draft.decision(_looked_at(draft, record, state, corrected=corrected))
+    except Exception as error:  # noqa: BLE001 - whatever breaks in one event's rule must not stop the others
+        failed = Draft(draft.view, draft.now, draft.timings)
+        _stop_with_error(failed, state, error)
+        return failed.decision(None)
 
 
 def _looked_at(draft: Draft, record: EventRecord, state: EventState, *, corrected: bool) -> Plan | None:
-    """Plans one event; a rule that breaks stops this event alone, and says so."""
-    try:
-        if state.status is EventStatus.PAUSED:
-            resume(draft, record, state)
-            return None
-        timing = draft.timings(record, state)
-        plan = (
-            replay_nothing(timing, state, draft.now)
-            if corrected
-            else planned(record.definition, timing, state, draft.now)
-        )
-    except Exception as error:  # noqa: BLE001 - whatever breaks in one event's rule must not stop the others
-        _stop_with_error(draft, state, error)
+    if state.status is EventStatus.PAUSED:
+        resume(draft, record, state)
         return None
+    timing = draft.timings(record, state)
+    plan = (
+        replay_nothing(timing, state, draft.now) if corrected else planned(record.definition, timing, state, draft.now)
+    )
     _carry_out(draft, record, plan, timing)
     return plan
 

@@ -11,12 +11,16 @@ import structlog
 
 from alicia_scheduler.core.decision import Needs
 from alicia_scheduler.core.draft import Timings
+from alicia_scheduler.core.model.fields import json_text
 from alicia_scheduler.core.on_claim import Claim, on_claim
 from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, on_outcome
 from alicia_scheduler.core.retry import Failure
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.errors import ActionFailed
-from alicia_scheduler.ports import ActionRunner, Attempt, Clock
+from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json
+
+RESULT_MAX_CHARS = 256 * 1024
+"""Largest result kept, as JSON; of a larger one only its size is."""
 
 log = structlog.get_logger("dispatcher")
 
@@ -147,7 +151,7 @@ class Dispatcher:
             async with limit:
                 runner = self._runners[event.action.type]
                 attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
-                return Succeeded(await runner(attempt))
+                return Succeeded(_kept(await runner(attempt)))
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -168,6 +172,16 @@ class Dispatcher:
         )
         self.fenced += not current
         _log_attempt(claim, outcome, end_time)
+
+
+def _kept(result: Json) -> Json:
+    """The result as the history keeps it: JSON of bounded size.
+
+    Raises:
+        ValueError: It is not a JSON value.
+    """
+    size = len(json_text(result))
+    return result if size <= RESULT_MAX_CHARS else {"truncated": True, "size": size}
 
 
 def _failure(error: ActionFailed) -> Failure:

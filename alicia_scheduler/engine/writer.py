@@ -19,7 +19,7 @@ from alicia_scheduler.core.decision import Changes, Decision, Needs, merged_need
 from alicia_scheduler.core.outbox import OutboxRow, OutgoingMessage
 from alicia_scheduler.core.state import EventRecord, EventState, ServiceMark
 from alicia_scheduler.core.view import View
-from alicia_scheduler.errors import StoreDamaged, StoreError, StoreUnavailable
+from alicia_scheduler.errors import StoreDamaged, StoreUnavailable
 from alicia_scheduler.ports import Clock, Store, Transaction
 
 Answer = TypeVar("Answer")
@@ -173,12 +173,13 @@ class Writer:
                 return
 
     async def _commit_or_isolate(self, batch: Sequence[Proposal[Any]]) -> None:
-        """Commits the batch; a batch that the store refuses is taken apart, so that only the culprit fails."""
+        """Commits the batch; a batch that cannot be committed is taken apart, so that only the culprit fails."""
         try:
             await self._commit(batch)
         except (StoreUnavailable, StoreDamaged):
             raise
-        except StoreError as error:
+        except Exception as error:
+            log.exception("commit_failed", decisions=len(batch))
             if len(batch) <= 1:
                 _refuse(batch, error)
                 return
@@ -204,8 +205,15 @@ class Writer:
         for proposal, answer in answers:
             if not proposal.future.done():
                 proposal.future.set_result(answer)
+        self._tell(committed)
+
+    def _tell(self, committed: Committed) -> None:
+        """Tells the followers; what they do wrong cannot undo the commit."""
         for follower in self._followers:
-            follower(committed)
+            try:
+                follower(committed)
+            except Exception:
+                log.exception("follower_broke")
 
     async def _round(
         self,

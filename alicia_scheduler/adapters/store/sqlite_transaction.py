@@ -99,7 +99,7 @@ class SqliteTransaction:
         self.written.update({record.key: record for record in changes.records.values()})
 
     async def next_wake_time(self, now: datetime) -> datetime | None:
-        """The earliest wake time of an event, or time of a retry after ``now``, whichever comes first; raises StoreError."""
+        """The earliest wake time of an event or time of a retry after ``now``; raises StoreError."""
         await self._begin()
         row = await self._connection.row(self._sql["next_wake_time"], now=micros(now))
         return instant_or_none(row[0]) if row else None
