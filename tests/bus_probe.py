@@ -218,15 +218,15 @@ class BusProbe:
         """The answer to a command whose payload is given as it is."""
         return self.answer_to(self.send(name, payload))
 
-    def ask(self, name: str, **fields: Any) -> dict[str, Any]:
+    def ask(self, command: str, /, **fields: Any) -> dict[str, Any]:
         """The ``data`` of the answer to a command that must succeed."""
-        answer = self.ask_raw(name, fields)
+        answer = self.ask_raw(command, fields)
         assert answer["status"] == "ok", answer
         return dict(answer["data"])
 
-    def refused(self, name: str, **fields: Any) -> dict[str, Any]:
+    def refused(self, command: str, /, **fields: Any) -> dict[str, Any]:
         """The ``error`` of the answer to a command that must be refused."""
-        answer = self.ask_raw(name, fields)
+        answer = self.ask_raw(command, fields)
         assert answer["status"] == "error", answer
         return dict(answer["error"])
 

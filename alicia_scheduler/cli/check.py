@@ -59,7 +59,7 @@ def checked(config: Path | None, paths: Sequence[Path]) -> Report:
         directories = [Path(settings.scheduler.events_dir)]
     defaults = _defaults(settings)
     for path in directories:
-        _check_events(path, defaults, report)
+        check_events(path, defaults, report)
     return report
 
 
@@ -95,7 +95,8 @@ def _holds_settings(path: Path) -> bool:
     return isinstance(data, dict) and "events" not in data and bool(data.keys() & Settings.model_fields.keys())
 
 
-def _check_events(path: Path, defaults: "EventDefaults", report: Report) -> None:
+def check_events(path: Path, defaults: "EventDefaults", report: Report) -> None:
+    """Adds what the file or the directory declares; one that does not exist declares nothing."""
     from alicia_scheduler.adapters.files import ORIGIN_PREFIX, is_declared_file, read_declared
 
     if not path.exists():

@@ -17,7 +17,7 @@ from alicia_scheduler._version import VERSION
 from alicia_scheduler.adapters.store.connection import Connection as Reader
 from alicia_scheduler.adapters.store.connection import connect_reader, finished
 from alicia_scheduler.adapters.store.schema import check_file, check_library
-from alicia_scheduler.cli.check import checked
+from alicia_scheduler.cli.check import Report, check_events
 from alicia_scheduler.cli.definitions import now
 from alicia_scheduler.cli.session import Connection, mqtt_options
 from alicia_scheduler.client import CommandRejected, NoAnswer, SchedulerClient
@@ -121,7 +121,8 @@ def _settings(settings: Settings) -> Finding:
 
 
 def _events(settings: Settings) -> Finding:
-    report = checked(settings.file, [Path(settings.scheduler.events_dir)])
+    report = Report()
+    check_events(Path(settings.scheduler.events_dir), settings.event_defaults(), report)
     if report.problems:
         more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         return Finding("events", "fail", report.problems[0] + more, "alicia-scheduler check lists every problem")

@@ -57,6 +57,7 @@ class Draft:
         self._records: dict[str, EventRecord] = {}
         self._states: dict[str, EventState] = {}
         self._executions: dict[str, Execution] = {}
+        self._of_event: dict[str, dict[str, Execution]] = {}
         self._deleted: list[str] = []
         self._requests: list[RequestRecord] = []
         self._announcements: list[Announcement] = []
@@ -78,8 +79,10 @@ class Draft:
 
     def unfinished(self, event_id: str) -> list[Execution]:
         """The event's unfinished executions as this decision leaves them, oldest first."""
-        seen = {e.execution_id: e for e in self.view.unfinished(event_id)}
-        seen.update((i, e) for i, e in self._executions.items() if e.event_id == event_id)
+        stored, drafted = self.view.unfinished(event_id), self._of_event.get(event_id)
+        if not drafted:
+            return stored
+        seen = {e.execution_id: e for e in stored} | drafted
         alive = [e for e in seen.values() if e.status in UNFINISHED]
         return sorted(alive, key=lambda e: (e.due_time, e.execution_id))
 
@@ -90,7 +93,7 @@ class Draft:
         self._records[record.event_id] = record
 
     def put_state(self, state: EventState) -> None:
-        """Stores the state.
+        """Stores the state. A mark that goes back begins another generation, so no execution id is given out twice.
 
         Raises:
             IllegalTransition: The status may not follow the one before.
@@ -99,6 +102,8 @@ class Draft:
         known = before is not None and state.key == before[1].key
         if before and known and state.status not in {before[1].status, *EVENT_TRANSITIONS[before[1].status]}:
             raise IllegalTransition(f"event {state.event_id}: {before[1].status} → {state.status}")
+        if before and known and state.mark_time < before[1].mark_time and state.generation == before[1].generation:
+            state = replace(state, generation=state.generation + 1)
         self._states[state.event_id] = state
 
     def delete(self, event_id: str) -> None:
@@ -171,7 +176,7 @@ class Draft:
     # what follows by itself
 
     def _keep(self, execution: Execution, before: Execution | None) -> None:
-        self._executions[execution.execution_id] = execution
+        self._note(execution)
         event = self.event(execution.event_id)
         if event and event[0].key == execution.event_key:
             self._states[execution.event_id] = counted(event[1], execution, before)
@@ -185,7 +190,11 @@ class Draft:
             return
         held = next_held(self.unfinished(ended.event_id))
         if held is not None:
-            self._executions[held.execution_id] = replace(held, held=False)
+            self._note(replace(held, held=False))
+
+    def _note(self, execution: Execution) -> None:
+        self._executions[execution.execution_id] = execution
+        self._of_event.setdefault(execution.event_id, {})[execution.execution_id] = execution
 
 
 def counted(state: EventState, execution: Execution, before: Execution | None) -> EventState:
@@ -212,7 +221,8 @@ def counted(state: EventState, execution: Execution, before: Execution | None) -
         case S.CANCELLED:
             changes |= {"last_status": status} if before is not None and before.attempt else {}
         case S.PENDING:
-            pass
+            handed_back = before is not None and not execution.attempt
+            changes |= {"run_count": max(0, state.run_count - 1)} if handed_back else {}
     return replace(state, **changes) if changes else state
 
 

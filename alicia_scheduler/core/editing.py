@@ -171,7 +171,7 @@ def _first_state(draft: Draft, record: EventRecord, state: EventState, rules: Co
     event = record.definition
     timing = _checked_timing(draft, record, state)
     after = draft.now
-    if event.schedule_type == "once":
+    if event.schedule_type == "once" and not state.fired_count:
         after = min(after, _once_mark(event, timing, draft.now, rules))
     if not event.enabled:
         return stopped(replace(state, mark_time=after), EventStatus.DISABLED)

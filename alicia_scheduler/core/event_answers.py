@@ -6,7 +6,6 @@ from datetime import datetime
 
 from alicia_scheduler.core.answers import EventAnswer, FireTime
 from alicia_scheduler.core.draft import Draft
-from alicia_scheduler.core.plan import TICK
 from alicia_scheduler.core.state import EventRecord, EventState, EventStatus
 from alicia_scheduler.core.timing import Timing
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
@@ -35,7 +34,10 @@ def next_fires(timing: Timing, state: EventState, now: datetime, count: int = NE
     """The next fires of an event as it stands; none while its timer rests."""
     if state.status is not EventStatus.ACTIVE:
         return ()
-    return fires_after(timing, max(state.mark_time, now) if state.next_time is None else state.next_time - TICK, count)
+    if state.next_time is None:
+        return fires_after(timing, max(state.mark_time, now), count)
+    first = FireTime(state.next_time, timing.due_time(state.next_time), timing.note(state.next_time))
+    return (first, *fires_after(timing, state.next_time, count - 1))
 
 
 def fires_after(timing: Timing, after: datetime, count: int) -> tuple[FireTime, ...]:

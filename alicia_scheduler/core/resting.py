@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alicia_scheduler.core.draft import Draft
-from alicia_scheduler.core.firing import end_event, fired
+from alicia_scheduler.core.firing import end_event, fired, limit_reached
 from alicia_scheduler.core.plan import Fire, wake_time
 from alicia_scheduler.core.state import EventRecord, EventState, EventStatus, TriggeredBy
 from alicia_scheduler.core.timing import Timing
@@ -58,5 +58,6 @@ def resume(draft: Draft, record: EventRecord, state: EventState) -> None:
     if last is not None and last > state.mark_time:
         fired(draft, record, Fire(last, timing.due_time(last), TriggeredBy.CATCH_UP, missed_count=1))
     event = draft.event(record.event_id)
-    if event and event[1].next_time is None and record.definition.schedule_type in TIMED:
+    ended = event is not None and event[1].next_time is None and record.definition.schedule_type in TIMED
+    if ended or limit_reached(draft, record):
         end_event(draft, record, ran=last is not None or state.fired_count > 0)

@@ -111,7 +111,7 @@ class View:
         was_new = self.changes.records.pop(event_id, None)
         self.changes.states.pop(event_id, None)
         if record is not None and (was_new is None or was_new.revision > 1):
-            self.changes.deleted[event_id] = record.key
+            self.changes.deleted.setdefault(event_id, record.key)
 
     def _add(self, execution: Execution) -> None:
         if execution.execution_id not in self._executions:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -116,7 +117,7 @@ class Dispatcher:
         begun = self._begun[execution_id] = asyncio.Event()
         task = asyncio.create_task(self._attempt(claim, begun), name=f"execution {execution_id}")
         self._acting[execution_id] = task
-        task.add_done_callback(lambda _: self._ended(execution_id))
+        task.add_done_callback(partial(self._ended, execution_id))
 
     async def _attempt(self, claim: Claim, begun: asyncio.Event) -> None:
         """Acts, frees the place, and reports; cancelled from outside, it reports only what the store must know."""
@@ -138,10 +139,11 @@ class Dispatcher:
         finally:
             self._reporting.discard(task)
 
-    def _ended(self, execution_id: str) -> None:
-        """Frees the place of an attempt that ended without an outcome."""
-        self._begun.pop(execution_id, None)
-        if self._acting.pop(execution_id, None) is not None:
+    def _ended(self, execution_id: str, task: asyncio.Task[None]) -> None:
+        """Frees the place of an attempt that ended without an outcome; the next attempt may have the place by now."""
+        if self._acting.get(execution_id) is task:
+            del self._acting[execution_id]
+            self._begun.pop(execution_id, None)
             self.nudge()
 
     async def _acted(self, claim: Claim, begun: asyncio.Event) -> Outcome:

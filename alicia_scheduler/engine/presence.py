@@ -85,6 +85,8 @@ class Presence:
         self._send(availability(True, self._topics))
         if self._options.alicia:
             self._send(register_message(self._options.version, self._topics, self._clock.now()))
+        if self._last is not None:  # what was reported before there was a connection is lost
+            self._send(status_message(self._last, self._topics, self._clock.now()))
         if not connection.session_present:
             self._states.broker_forgot()
         since, self._lost_at = self._lost_at, None

@@ -86,6 +86,7 @@ class Relay:
             connection = self._bus.connection
             if not connection.connected:
                 await self._bus.connection_after(connection.number, connected=False)
+            elif self._answers:
                 self._send_answers()
             elif self._failed and not self._in_flight:
                 await self._start_over()
@@ -107,6 +108,8 @@ class Relay:
                 return
 
     def _queue(self, row: OutboxRow) -> None:
+        if row.sequence <= self._last_queued:
+            return  # it was read back between its commit and this call
         if self._spilled or len(self._waiting) >= WAITING_MAX:
             self._spilled = self._unread = True
         else:

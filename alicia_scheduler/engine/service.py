@@ -134,7 +134,7 @@ class Service:
         if isinstance(command, CreateEvent):
             command = replace(command, origin=delivery.origin)
         key = request.request_id or delivery.key
-        request_key = key or self._identifiers()
+        request_key = request.request_id or self._identifiers()
         content = fingerprint(name, request.fields)
         heeded = request.request_id is not None or delivery.repeated
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from itertools import pairwise
 
 from tests.engine.virtual_time import NOON
-from tests.engine.world import HOUR, MINUTE, PREFIX, SECOND, bodies, world
+from tests.engine.world import HOUR, MINUTE, PREFIX, SECOND, Options, bodies, world
 
 
-async def test_a_day_of_a_minutely_cron_is_1440_fires_in_under_two_seconds() -> None:
-    began = time.perf_counter()
-    async with world() as w:
+async def test_a_day_of_a_minutely_cron_is_1440_fires_in_seconds() -> None:
+    began = time.process_time()
+    async with world(Options(longest_sleep=MINUTE, lifecycle=False)) as w:
         await w.create()
         await w.wait(24 * HOUR)
         fires = w.bus.on("home/lamp")
@@ -20,7 +20,7 @@ async def test_a_day_of_a_minutely_cron_is_1440_fires_in_under_two_seconds() -> 
         nominal = [NOON + n * MINUTE for n in range(1, 1441)]
         assert [f.at.replace(microsecond=0) for f in fires] == nominal
         assert all(f.at >= n and f.at - n < SECOND for f, n in zip(fires, nominal, strict=True))
-    assert time.perf_counter() - began < 4
+    assert time.process_time() - began < 3
 
 
 async def test_every_result_is_announced_once_and_in_order() -> None:

@@ -51,6 +51,8 @@ class Options:
     """What differs from one test to another."""
 
     places: int = 10
+    longest_sleep: timedelta = SECOND
+    lifecycle: bool = True
     runner: ActionRunner | None = None
     declared: DeclaredSource = field(default_factory=NothingDeclared)
     rules: CommandRules = field(default_factory=CommandRules)
@@ -69,14 +71,14 @@ class World:
         rules = options.rules
         outward = Outward(clock, identifier, envelope=False)
         self.statistics = Statistics(store, clock, "test")
-        self.writer = Writer(store, clock, BusAnnouncer(topics, outward, lifecycle=True))
+        self.writer = Writer(store, clock, BusAnnouncer(topics, outward, lifecycle=options.lifecycle))
         self.relay = Relay(bus, store, self.writer, clock)
         self.states = StatePublisher(bus, store, clock, _state_message(topics))
         self.dispatcher = Dispatcher(
             self.writer, clock, timings, {"mqtt_publish": options.runner or MqttPublishRunner(bus, MqttPublishOptions())},
             places=options.places,
         )  # fmt: skip
-        self.planner = Planner(self.writer, clock, timings, SECOND, self.dispatcher.nudge)
+        self.planner = Planner(self.writer, clock, timings, options.longest_sleep, self.dispatcher.nudge)
         self.recovery = Recovery(self.writer, self.planner, timings)
         self.service = Service(self.writer, store, clock, timings, rules, self.statistics, identifier)
         self.presence = Presence(

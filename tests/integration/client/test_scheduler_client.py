@@ -137,7 +137,7 @@ async def test_an_answer_is_taken_out_of_its_envelope(broker: Mosquitto) -> None
         await responder.bus.publish(OutgoingMessage(topic, payload, correlation_data=mark))
 
     for protocol in ("5", "3.1.1"):
-        async with responding(broker, wrap), client(broker, protocol) as scheduler:  # type: ignore[arg-type]
+        async with responding(broker, wrap), client(broker, protocol) as scheduler:
             assert await scheduler.ping() == {"pong": True}
 
 
@@ -235,7 +235,7 @@ async def test_outside_of_its_block_the_client_says_so(broker: Mosquitto) -> Non
 async def test_leaving_ends_every_task(broker: Mosquitto) -> None:
     before = asyncio.all_tasks()
     for protocol in ("5", "auto"):
-        async with client(broker, protocol):  # type: ignore[arg-type]
+        async with client(broker, protocol):
             pass
     await eventually(lambda: asyncio.all_tasks() <= before, "all tasks end")
 
