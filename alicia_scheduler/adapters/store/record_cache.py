@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from alicia_scheduler.core.state import EventRecord
 
-CAPACITY = 4096
+CAPACITY = 16_384
 
 
 class RecordCache:
