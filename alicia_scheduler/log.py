@@ -1,6 +1,6 @@
 """Logging: coloured lines for people, JSON lines for programs, and nothing secret in either.
 
-Both `structlog` and the standard `logging` module end in one handler, so libraries are redacted and bounded as well.
+The service's own lines and those of libraries (standard `logging`) end in one stream, redacted and bounded alike.
 """
 
 from __future__ import annotations
@@ -8,7 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -27,7 +31,14 @@ HIDDEN = "***"
 
 _OWN = "alicia_scheduler"
 _LIBRARIES = ("aiomqtt", "amqtt", "asyncio", "transitions", "uvicorn", "uvicorn.access", "uvicorn.error", "watchfiles")
-_FIRST = ("timestamp", "level", "logger", "event")
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+_encoder = json.JSONEncoder(ensure_ascii=False, default=str)
 _SECRET_KEY = re.compile(r"passw(or)?d|token|secret|authorization|api[_-]?key|cookie|credential", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^\s/@]{0,256}:[^\s\"'<>]{0,1024}@")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
@@ -36,7 +47,21 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_HARMLESS = re.compile(r"[A-Za-z0-9_.+-]*", re.ASCII)
+"""A single plain word: no pattern above can match in it."""
 _LINE_BREAK = re.compile(r"[\n\t]")
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Where lines go, and how; one for the process, so that loggers made before a change follow it."""
+
+    stream: TextIO
+    level: int
+    render: Processor
+
+
+_sink = _Sink(sys.stderr, logging.INFO, structlog.processors.JSONRenderer())
 
 
 def configure_logging(level: LogLevel, format: LogFormat, stream: TextIO) -> None:
@@ -46,19 +71,67 @@ def configure_logging(level: LogLevel, format: LogFormat, stream: TextIO) -> Non
         format: ``auto`` is ``console`` on a terminal, else ``json``.
     """
     human = format == "console" or (format == "auto" and stream.isatty())
+    _sink.stream, _sink.level = stream, getattr(logging, level.upper())
+    _sink.render = _renderer(human=human, colors=stream.isatty())
     structlog.configure(
-        processors=[*_enrichment(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=_own_logger,
+        processors=[
+            _drop_below_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redact,
+            _rendered,
+        ],
+        wrapper_class=_BoundLogger,
+        logger_factory=_OwnLogger,
+        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(human=human, colors=stream.isatty()))
-    _route(handler, getattr(logging, level.upper()))
+    handler.setFormatter(_library_formatter())
+    _route(handler, _sink.level)
 
 
-def _own_logger(name: str = "service", *_: Any) -> logging.Logger:
-    """The service's own loggers stand below one name, so that their level is theirs and not that of the libraries."""
-    return logging.getLogger(f"{_OWN}.{name.removeprefix(f'{_OWN}.')}")
+class _OwnLogger:
+    """The end of the service's own lines: a name, and a way to write.
+
+    They do not pass through the standard ``logging`` module, which made a line cost more than the fire it tells of.
+    """
+
+    def __init__(self, name: str = "service", *_: Any) -> None:
+        self.name = name.removeprefix(f"{_OWN}.")
+
+    def write(self, line: str) -> None:
+        """Writes one line, and has it seen at once."""
+        _sink.stream.write(line + "\n")
+        _sink.stream.flush()
+
+    debug = info = warning = error = critical = write
+
+
+class _BoundLogger(structlog.BoundLogger):
+    """The service's logger; ``exception`` adds the traceback by itself."""
+
+    def exception(self, event: str, **fields: Any) -> Any:
+        """Logs an error with the traceback of the exception that is being handled."""
+        return self._proxy_to_logger("error", event, **{"exc_info": True, **fields})
+
+
+def _drop_below_level(logger: Any, method: str, event: EventDict) -> EventDict:
+    if _LEVELS[method] < _sink.level:
+        raise structlog.DropEvent
+    event["level"] = method
+    event["logger"] = logger.name
+    return event
+
+
+def _rendered(logger: Any, method: str, event: EventDict) -> Any:
+    return _sink.render(logger, method, event)
+
+
+def _renderer(*, human: bool, colors: bool) -> Processor:
+    if human:
+        return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer(serializer=_json_line)
 
 
 def _route(handler: logging.Handler, level: int) -> None:
@@ -73,23 +146,7 @@ def _route(handler: logging.Handler, level: int) -> None:
         library.setLevel(logging.NOTSET)
 
 
-def _enrichment() -> list[Processor]:
-    return [
-        structlog.stdlib.filter_by_level,
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-
-
-def _formatter(*, human: bool, colors: bool) -> logging.Formatter:
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-        if human
-        else structlog.processors.JSONRenderer(serializer=_json_line)
-    )
+def _library_formatter() -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -101,20 +158,22 @@ def _formatter(*, human: bool, colors: bool) -> logging.Formatter:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             _redact,
-            renderer,
+            _rendered,
         ],
     )
 
 
 def _json_line(value: Any, **_: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _encoder.encode(value)
 
 
 def _redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Redacts and bounds every value of the line; the traceback keeps its line breaks."""
     traceback = event.pop("exception", None)
-    clean: EventDict = redacted({**{name: event.pop(name, "") for name in _FIRST}, **event})
+    clean: EventDict = {name: event.pop(name, "") for name in ("timestamp", "level", "logger")}
     clean["logger"] = clean["logger"].removeprefix(f"{_OWN}.")
+    clean["event"] = redacted(event.pop("event", ""), 1)
+    clean.update(_redacted_mapping(event, 0))
     if traceback is not None:
         clean["exception"] = _safe_text(str(traceback), MAX_TRACEBACK, one_line=False)
     return clean
@@ -141,14 +200,23 @@ def redacted(value: Any, depth: int = 0) -> Any:
 
 def _redacted_mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     clean: dict[str, Any] = {}
-    for key, item in list(value.items())[:MAX_ENTRIES]:
-        name = _safe_text(str(key), 200)
-        clean[name] = HIDDEN if item is not None and _SECRET_KEY.search(name) else redacted(item, depth + 1)
+    for key, item in islice(value.items(), MAX_ENTRIES):
+        name, secret = _judged_key(str(key)[:400])
+        clean[name] = HIDDEN if secret and item is not None else redacted(item, depth + 1)
     return clean
+
+
+@lru_cache(maxsize=1024)
+def _judged_key(key: str) -> tuple[str, bool]:
+    """The key as it may be shown, and whether its value may not."""
+    name = _safe_text(key, 200)
+    return name, bool(_SECRET_KEY.search(name))
 
 
 def _safe_text(text: str, limit: int, *, one_line: bool = True) -> str:
     """Redacts a longer piece than it keeps, so that no cut goes through the middle of a secret that is kept."""
+    if len(text) <= limit and _HARMLESS.fullmatch(text):
+        return text
     clean = _URL_LOGIN.sub(rf"\1{HIDDEN}@", text[: 2 * limit])
     clean = _BEARER.sub(rf"\1 {HIDDEN}", clean)
     clean = _ASSIGNED.sub(rf"\1\2{HIDDEN}", clean)

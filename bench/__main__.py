@@ -25,7 +25,7 @@ _FIRES = ("service", "service, 10 places", "service, results only")
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="how often everything is measured (default 3)")
-    parser.add_argument("--quick", action="store_true", help="one run, with 20,000 instead of 100,000 stored events")
+    parser.add_argument("--quick", action="store_true", help="one run, 20,000 instead of 100,000 stored")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", default="", help="only measurements whose name contains this text")
     return parser.parse_args()
@@ -55,12 +55,13 @@ def _start_with(directory: Path, stored: int) -> Figures:
 
 
 def _pairs() -> list[tuple[str, str, str]]:
-    pairs = [("create: service, 50 callers", f"create: {PEER}", "commands_per_s")]
-    for count in ("1,000", "10,000"):
-        for name in _FIRES:
-            for figure in ("fires_per_s", "late_p99_s"):
-                pairs.append((f"{count} due: {name}", f"{count} due: {PEER}", figure))
-    return pairs
+    fires = [
+        (f"{count} due: {name}", f"{count} due: {PEER}", figure)
+        for count in ("1,000", "10,000")
+        for name in _FIRES
+        for figure in ("fires_per_s", "late_p99_s")
+    ]
+    return [("create: service, 50 callers", f"create: {PEER}", "commands_per_s"), *fires]
 
 
 def _measured(options: argparse.Namespace, directory: Path) -> dict[str, dict[str, float]]:
@@ -70,9 +71,13 @@ def _measured(options: argparse.Namespace, directory: Path) -> dict[str, dict[st
         if options.only in name:
             began = time.monotonic()
             found[name] = measure().values
-            print(f"  {name} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+            print(f"  {name}: {_in_short(found[name])} ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
     _add_memory(found, stored)
     return report.with_ratios(found, _pairs())
+
+
+def _in_short(values: dict[str, float]) -> str:
+    return ", ".join(f"{figure} {value:.4g}" for figure, value in values.items())
 
 
 def _add_memory(found: dict[str, dict[str, float]], stored: int) -> None:

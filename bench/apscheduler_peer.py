@@ -37,7 +37,8 @@ async def publish(event_id: str, body: dict[str, Any]) -> None:
     await _client[0].publish(f"bench/fire/{event_id}", json.dumps(body), qos=1)
 
 
-def _scheduler(database: str, synchronous: str) -> AsyncIOScheduler:
+def _scheduler(database: str, synchronous: str) -> Any:
+    """A scheduler on the SQLite file; the library has no types."""
     engine = create_engine(f"sqlite:///{database}")
 
     def prepare(connection: Any, _record: Any) -> None:
@@ -46,10 +47,11 @@ def _scheduler(database: str, synchronous: str) -> AsyncIOScheduler:
 
     engine_events.listen(engine, "connect", prepare)
     defaults = {"misfire_grace_time": 86_400, "max_instances": 1_000_000, "coalesce": True}
-    return AsyncIOScheduler(jobstores={"default": SQLAlchemyJobStore(engine=engine)}, job_defaults=defaults, timezone=UTC)
+    stores = {"default": SQLAlchemyJobStore(engine=engine)}  # type: ignore[no-untyped-call]
+    return AsyncIOScheduler(jobstores=stores, job_defaults=defaults, timezone=UTC)  # type: ignore[no-untyped-call]
 
 
-def _add(scheduler: AsyncIOScheduler, number: int, due: datetime) -> None:
+def _add(scheduler: Any, number: int, due: datetime) -> None:
     event_id = f"burst-{number:06d}"
     scheduler.add_job(publish, "date", id=event_id, run_date=due, args=(event_id, payload(number)))
 
@@ -67,7 +69,9 @@ async def fire(database: str, port: int) -> None:
     """Runs what is stored until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    client = aiomqtt.Client("127.0.0.1", port, timeout=math.inf, max_inflight_messages=WINDOW, max_concurrent_outgoing_calls=WINDOW)
+    client = aiomqtt.Client(
+        "127.0.0.1", port, timeout=math.inf, max_inflight_messages=WINDOW, max_concurrent_outgoing_calls=WINDOW
+    )
     async with client:
         client.pending_calls_threshold = 1_000_000
         _client.append(client)

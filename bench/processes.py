@@ -29,7 +29,7 @@ class Program:
             self.process = subprocess.Popen(  # the interpreter that runs the benchmark
                 [sys.executable, *arguments], cwd=ROOT, stdout=log, stderr=log, env=_environment()
             )
-        self.seen = psutil.Process(self.process.pid)
+        self.seen = psutil.Process(self.process.pid)  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> Self:
         return self

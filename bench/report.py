@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sqlite3
 import statistics
@@ -26,9 +27,10 @@ def machine() -> dict[str, str]:
     """What the figures were measured on."""
     cpu = next((line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")), "unknown")
     broker = subprocess.run([mosquitto_executable(), "-h"], capture_output=True, text=True, check=False).stdout
+    memory = psutil.virtual_memory().total  # type: ignore[no-untyped-call]
     return {
-        "processor": f"{cpu}, {psutil.cpu_count()} cores",
-        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "processor": f"{cpu}, {os.cpu_count()} cores",
+        "memory": f"{memory / 2**30:.0f} GiB",
         "system": platform.platform(),
         "python": f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "broker": broker.splitlines()[0] if broker else "unknown",

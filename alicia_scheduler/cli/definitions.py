@@ -109,10 +109,34 @@ def exact_instant(text: str | None, option: str) -> datetime | None:
 
 
 def schedule_text(event: Mapping[str, Any]) -> str:
-    """The schedule of an event in a few words."""
+    """The schedule of an event in a few words.
+
+    >>> schedule_text({"schedule_type": "interval", "schedule_config": {"every": 5400.0, "mode": "fixed_rate"}})
+    'every 1h 30m'
+    """
     config = event.get("schedule_config")
-    given = {key: value for key, value in (config or {}).items() if value not in (None, [], {}, False)}
-    if event.get("schedule_type") == "cron" and "cron_expression" in given:
-        return f"cron {given['cron_expression']}"
-    words = " ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items())
-    return f"{event.get('schedule_type')} {words}".strip()
+    given = {key: value for key, value in (config or {}).items() if value not in (None, [], {}, False, "fixed_rate")}
+    words = [str(event.get("schedule_type"))]
+    if "every" in given:
+        words = [f"every {duration_text(given.pop('every'))}"]
+    if "cron_expression" in given:
+        words.append(str(given.pop("cron_expression")))
+    words += [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
+    return " ".join(words)
+
+
+def duration_text(value: object) -> str:
+    """Seconds in larger units, where it is a number of them.
+
+    >>> duration_text(90061), duration_text(0.5), duration_text("5m")
+    ('1d 1h 1m 1s', '0.5s', '5m')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    rest, parts = float(value), []
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
+        whole, rest = divmod(rest, seconds)
+        parts += [f"{whole:g}{unit}"] if whole else []
+    if rest or not parts:
+        parts.append(f"{rest:g}s")
+    return " ".join(parts)

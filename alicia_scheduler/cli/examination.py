@@ -53,7 +53,12 @@ async def examined(connection: Connection) -> list[Finding]:
     except ConfigurationError as error:
         return [
             *findings,
-            Finding("settings", "fail", str(error), "correct the file; docs/settings.md lists every key"),
+            Finding(
+                "settings",
+                "fail",
+                "; ".join(str(error).splitlines()),
+                "correct the file; docs/settings.md lists every key",
+            ),
         ]
     findings.append(_settings(settings))
     findings.append(_events(settings))

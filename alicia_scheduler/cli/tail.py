@@ -91,6 +91,8 @@ async def _tell_of_connection(bus: "MqttBus") -> None:
         if connection.problem:
             output.say(f"broker: {connection.problem}")
         connection = await bus.connection_after(connection.number, connection.connected)
+        if connection.connected:
+            output.say("broker: connected again; what happened meanwhile is in `alicia-scheduler executions list`")
 
 
 def _body(message: "IncomingMessage") -> Any:

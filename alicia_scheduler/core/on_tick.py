@@ -60,8 +60,11 @@ def _planned_alone(draft: Draft, record: EventRecord, state: EventState, *, corr
 
 def _looked_at(draft: Draft, record: EventRecord, state: EventState, *, corrected: bool) -> Plan | None:
     if state.status is EventStatus.PAUSED:
-        resume(draft, record, state)
-        return None
+        resume(draft, record, state, state.paused_until)
+        event = draft.event(record.event_id)
+        if event is None or event[1].wake_time is None or event[1].wake_time > draft.now:
+            return None
+        state = event[1]  # times have passed since the pause should have ended: they are due, or missed
     timing = draft.timings(record, state)
     plan = (
         replay_nothing(timing, state, draft.now) if corrected else planned(record.definition, timing, state, draft.now)

@@ -76,11 +76,14 @@ def planned(event: ScheduledEvent, timing: Timing, state: EventState, now: datet
 def replay_nothing(timing: Timing, state: EventState, now: datetime) -> Plan:
     """The plan after a clock correction: whatever lies in the span is recorded as missed, and the timer goes on."""
     last = _latest_due(timing, now)
+    if last is None and state.next_time is not None:  # a fixed delay, which knows only its next time
+        missed = MissedRange(1, state.next_time, state.next_time, "clock_correction")
+        return Plan((), missed, now, timing.next_time(now))
     if last is None or last <= state.mark_time:
-        return Plan((), None, now, timing.next_time(now))
+        return Plan((), None, state.mark_time, timing.next_time(state.mark_time))
     first = timing.next_time(state.mark_time) or last
     missed = MissedRange(max(1, timing.count(state.mark_time, last)), first, last, "clock_correction")
-    return Plan((), missed, max(now, last), timing.next_time(max(now, last)))
+    return Plan((), missed, last, timing.next_time(last))
 
 
 def is_fixed_delay(event: ScheduledEvent) -> bool:

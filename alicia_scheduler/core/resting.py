@@ -49,14 +49,20 @@ def stopped(state: EventState, status: EventStatus) -> EventState:
     return replace(state, status=status, next_time=None, wake_time=None, paused_at=None, paused_until=None)
 
 
-def resume(draft: Draft, record: EventRecord, state: EventState) -> None:
-    """Starts the timer again. Times that passed meanwhile are dropped, or the last of them runs (``on_resume``)."""
+def resume(draft: Draft, record: EventRecord, state: EventState, ended_at: datetime | None = None) -> None:
+    """Starts the timer again. Times that passed meanwhile are dropped, or the last of them runs (``on_resume``).
+
+    Args:
+        ended_at: When the pause ended, if not now: a service that was down then looks at it later.
+    """
     timing = draft.timings(record, state)
-    last = timing.previous_time(draft.now) if record.definition.on_resume == "last" else None
-    draft.put_state(started(state, timing, draft.now))
+    until = ended_at or draft.now
+    last = timing.previous_time(until) if record.definition.on_resume == "last" else None
+    draft.put_state(started(state, timing, until))
     draft.announce_event("event_resumed", record.event_id)
     if last is not None and last > state.mark_time:
-        fired(draft, record, Fire(last, timing.due_time(last), TriggeredBy.CATCH_UP, missed_count=1))
+        due = min(timing.due_time(last), draft.now)  # a jittered time that has just passed runs now
+        fired(draft, record, Fire(last, due, TriggeredBy.CATCH_UP, missed_count=1))
     event = draft.event(record.event_id)
     ended = event is not None and event[1].next_time is None and record.definition.schedule_type in TIMED
     if ended or limit_reached(draft, record):

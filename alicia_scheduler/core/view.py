@@ -84,6 +84,7 @@ class View:
         for event_id in decision.deleted:
             self._delete(event_id)
         for record in decision.records:
+            self.total_events += record.event_id not in self._records
             self._records[record.event_id] = self.changes.records[record.event_id] = record
         for state in decision.states:
             self._states[state.event_id] = self.changes.states[state.event_id] = state
@@ -107,6 +108,7 @@ class View:
 
     def _delete(self, event_id: str) -> None:
         record = self._records.pop(event_id, None)
+        self.total_events -= record is not None
         self._states.pop(event_id, None)
         was_new = self.changes.records.pop(event_id, None)
         self.changes.states.pop(event_id, None)

@@ -23,6 +23,9 @@ from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json
 RESULT_MAX_CHARS = 256 * 1024
 """Largest result kept, as JSON; of a larger one only its size is."""
 
+SETTLING = timedelta(seconds=1)
+"""What a stop grants, past its grace, to actions that were cancelled and to outcomes on their way into the store."""
+
 log = structlog.get_logger("dispatcher")
 
 
@@ -51,6 +54,7 @@ class Dispatcher:
         self._begun: dict[str, asyncio.Event] = {}
         self._stopping = False
         self._claims_no_more = asyncio.Event()
+        self._claiming: asyncio.Future[tuple[Claim, ...]] | None = None
         self.fenced = 0
         self.started = 0
 
@@ -82,30 +86,48 @@ class Dispatcher:
         self._claims_no_more.set()
 
     async def drain(self, grace: timedelta) -> None:
-        """Claims no more, hands back what has not begun to act, and waits for the rest as long as the grace allows."""
+        """Claims no more, hands back what has not begun to act, and waits for the rest as long as the grace allows.
+
+        A store that takes nothing cannot hold the stop up: what it does not hear of is recovered at the next start.
+        """
+        deadline = self._clock.steady() + grace
         self._stopping = True
         self.nudge()
-        await self._claims_no_more.wait()
+        await self._end_claiming(grace)
         await asyncio.sleep(0)  # a task that is cancelled before its first step could not hand its execution back
         for execution_id, begun in list(self._begun.items()):
             if not begun.is_set():
                 self._acting[execution_id].cancel()
         acting = set(self._acting.values())
         if acting:
-            await asyncio.wait(acting, timeout=grace.total_seconds())
+            await asyncio.wait(acting, timeout=self._seconds_to(deadline))
         for execution_id, task in list(self._acting.items()):
             log.warning("execution_outlasts_grace", execution_id=execution_id)
             task.cancel()
-        while self._acting or self._reporting:
-            await asyncio.wait({*self._acting.values(), *self._reporting})
+        deadline = max(deadline, self._clock.steady() + SETTLING)
+        while (self._acting or self._reporting) and self._seconds_to(deadline):
+            await asyncio.wait({*self._acting.values(), *self._reporting}, timeout=self._seconds_to(deadline))
+
+    async def _end_claiming(self, grace: timedelta) -> None:
+        """Waits for the claim under way; one that the store does not take in time is withdrawn."""
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                await self._claims_no_more.wait()
+        except TimeoutError:
+            if self._claiming is not None:
+                self._claiming.cancel()
+
+    def _seconds_to(self, deadline: timedelta) -> float:
+        return max(0.0, (deadline - self._clock.steady()).total_seconds())
 
     async def _claim(self, free: int) -> None:
         now = self._clock.now()
-        claims = await self._writer.submit(
+        self._claiming = self._writer.submit(
             Needs(ready_at=now, ready_limit=free),
             lambda view, at: on_claim(view, at, self._timings, free),
             last=True,
         )
+        claims = await self._claiming
         for claim in claims:
             self._start(claim)
         if len(claims) == free:

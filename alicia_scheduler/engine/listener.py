@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -23,6 +24,9 @@ from alicia_scheduler.wire.topics import Topics
 
 AT_ONCE = 1000
 """Commands under way at once; with more the broker is not read from, and keeps them."""
+
+DRAIN_MAX = timedelta(seconds=5)
+"""How long a stop waits for commands under way."""
 
 log = structlog.get_logger("listener")
 
@@ -60,9 +64,12 @@ class Listener:
             task.add_done_callback(self._done)
 
     async def drain(self) -> None:
-        """Returns when every message that was taken is answered."""
+        """Returns when every message that was taken is answered, or the store has taken nothing for DRAIN_MAX.
+
+        What is not answered is not acknowledged either, so the broker sends it again.
+        """
         if self._under_way:
-            await asyncio.wait(set(self._under_way))
+            await asyncio.wait(set(self._under_way), timeout=DRAIN_MAX.total_seconds())
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

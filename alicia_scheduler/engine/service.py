@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, assert_never
@@ -45,6 +46,12 @@ from alicia_scheduler.wire.documents import event_document, execution_document, 
 from alicia_scheduler.wire.messages import ServiceStatus, status_document
 
 log = structlog.get_logger("service")
+
+FIRES_AT_A_TIME = 5
+"""Fires of a preview that are computed in one go."""
+
+ROWS_AT_A_TIME = 50
+"""Documents of a page that are made in one go."""
 
 Status = Callable[[], Awaitable[ServiceStatus]]
 Identifiers = Callable[[], str]
@@ -89,7 +96,7 @@ class Service:
         began = self._clock.steady()
         self.requests += 1
         try:
-            text, code = await self._answered(request, delivery), "ok"
+            text, code = await self._answered(request, delivery)
         except CommandRejected as error:
             text, code = self.refusal(request.name, request.request_id, error), error.code.value
         except Exception as error:
@@ -108,21 +115,26 @@ class Service:
 
     def _complain(self, name: str | None, error: CommandRejected) -> None:
         """Tells the errors topic, as long as complaints do not come so fast that they themselves are the trouble."""
-        if not self._complaints.take():
-            return
-        details = tuple((d.field, d.message) for d in error.details)
-        problem = Problem(error.code.value, f"{name or 'command'}: {error.message}", details=details)
-        future = self._writer.submit(Needs(), lambda view, now: Decision(None, announcements=(problem,)))
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        problems = self._complaint(name, error)
+        if problems:
+            future = self._writer.submit(Needs(), lambda view, now: Decision(None, announcements=problems))
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _answered(self, request: Request, delivery: Delivery) -> str:
+    def _complaint(self, name: str | None, error: CommandRejected) -> tuple[Problem, ...]:
+        if not self._complaints.take():
+            return ()
+        details = tuple((d.field, d.message) for d in error.details)
+        return (Problem(error.code.value, f"{name or 'command'}: {error.message}", details=details),)
+
+    async def _answered(self, request: Request, delivery: Delivery) -> tuple[str, str]:
+        """The answer's text, and for the log ``ok`` or why it was refused."""
         name = command_info(request.name).name
         fallback = self._event_id_for(request)
         command = parse_command(name, request.fields, self._rules.defaults, fallback_event_id=fallback)
         if isinstance(command, Change):
             return await self._change(name, request, command, delivery)
         data = await self._read(command)
-        return encode_text(answer_ok(name, request.request_id, data, self._clock.now()))
+        return encode_text(answer_ok(name, request.request_id, data, self._clock.now())), "ok"
 
     def _event_id_for(self, request: Request) -> str:
         seed = request.request_id
@@ -130,7 +142,7 @@ class Service:
 
     # changes
 
-    async def _change(self, name: str, request: Request, command: Change, delivery: Delivery) -> str:
+    async def _change(self, name: str, request: Request, command: Change, delivery: Delivery) -> tuple[str, str]:
         if isinstance(command, CreateEvent):
             command = replace(command, origin=delivery.origin)
         key = request.request_id or delivery.key
@@ -138,25 +150,29 @@ class Service:
         content = fingerprint(name, request.fields)
         heeded = request.request_id is not None or delivery.repeated
 
-        def decide(view: View, now: datetime) -> Decision[str]:
+        def decide(view: View, now: datetime) -> Decision[tuple[str, str]]:
             before = view.request(key) if key and heeded else None
             if before is not None:
-                return Decision(_same_answer(before, content))
+                return Decision((_same_answer(before, content), "repeated"))
             decision = self._decided(view, now, name, request, command, f"{request_key}|{now.isoformat()}")
-            record = RequestRecord(key, content, decision.answer, now) if key else None
+            record = RequestRecord(key, content, decision.answer[0], now) if key else None
             return replace(decision, requests=(record,)) if record else decision
 
-        return await self._writer.submit(_needs(command, key), decide)
+        text, code = await self._writer.submit(_needs(command, key), decide)
+        self.refused += code not in ("ok", "repeated")
+        return text, code
 
     def _decided(
         self, view: View, now: datetime, name: str, request: Request, command: Change, request_key: str
-    ) -> Decision[str]:
+    ) -> Decision[tuple[str, str]]:
+        """The decision on a change; the complaint about a refusal goes with it, so that it is told once."""
         try:
             decision = on_command(view, now, self._timings, command, self._rules, request_key)
         except CommandRejected as error:
-            return Decision(self.refusal(name, request.request_id, error))
+            refusal = encode_text(answer_error(name, request.request_id, error, now))
+            return Decision((refusal, error.code.value), announcements=self._complaint(name, error))
         text = encode_text(answer_ok(name, request.request_id, _change_document(decision.answer), now))
-        return _with_answer(decision, text)
+        return _with_answer(decision, (text, "ok"))
 
     # reads
 
@@ -171,11 +187,12 @@ class Service:
             case ListEvents(query):
                 await self._writer.barrier()
                 events, cursor = await self._store.events(query)
-                return {"events": [event_document(*event) for event in events], "next_cursor": cursor}
+                return {"events": await _documents(event_document, events), "next_cursor": cursor}
             case ListExecutions(execution_query):
                 await self._writer.barrier()
                 executions, cursor = await self._store.executions(execution_query)
-                return {"executions": [execution_document(e) for e in executions], "next_cursor": cursor}
+                rows = ((execution,) for execution in executions)
+                return {"executions": await _documents(execution_document, rows), "next_cursor": cursor}
             case GetStats():
                 await self._writer.barrier()
                 return status_document(await self._status(), self._clock.now())
@@ -201,19 +218,19 @@ class Service:
 
     async def _preview(self, command: Preview) -> dict[str, Any]:
         if command.event is not None:
-            now = self._clock.now()
-            timing = _compiled(command, now)
-            return _preview_document(command, timing, command.event.timezone, command.start or now)
+            now, zone = self._clock.now(), command.event.timezone
+            return await _preview_document(command, _compiled(command, now), zone, command.start or now)
         event_id = command.event_id or ""
 
-        def read(view: View, now: datetime) -> dict[str, Any]:
+        def read(view: View, now: datetime) -> tuple[Timing, str, datetime]:
             event = view.event(event_id)
             if event is None:
                 raise _no_event(event_id)
-            zone = event[0].definition.timezone
-            return _preview_document(command, self._timings(*event), zone, command.start or now)
+            return self._timings(*event), event[0].definition.timezone, command.start or now
 
-        return await self._seen(Needs(event_ids=frozenset({event_id})), read)
+        needs = Needs(event_ids=frozenset({event_id}))
+        found = await self._writer.submit(needs, lambda view, now: Decision(read(view, now)))
+        return await _preview_document(command, *found)
 
 
 def _needs(command: Command, key: str | None) -> Needs:
@@ -234,8 +251,8 @@ def _same_answer(before: RequestRecord, content: str) -> str:
     return before.answer
 
 
-def _with_answer(decision: Decision[Any], text: str) -> Decision[str]:
-    return replace(decision, answer=text)
+def _with_answer(decision: Decision[Any], answer: tuple[str, str]) -> Decision[tuple[str, str]]:
+    return replace(decision, answer=answer)
 
 
 def _change_document(answer: ChangeAnswer) -> dict[str, Any]:
@@ -300,7 +317,25 @@ def _compiled(command: Preview, now: datetime) -> Timing:
         ) from None
 
 
-def _preview_document(command: Preview, timing: Timing, zone: str, start: datetime) -> dict[str, Any]:
-    fires = fires_after(timing, start, command.count)
+async def _preview_document(command: Preview, timing: Timing, zone: str, start: datetime) -> dict[str, Any]:
+    """The next fires; a rare rule searches centuries for a thousand of them, so the others get their turn meanwhile."""
+    fires: list[FireTime] = []
+    while len(fires) < command.count:
+        piece = fires_after(timing, start, min(FIRES_AT_A_TIME, command.count - len(fires)))
+        if not piece:
+            break
+        fires += piece
+        start = piece[-1].nominal
+        await asyncio.sleep(0)
     warnings = [] if len(fires) == command.count else [f"only {len(fires)} fires follow"]
     return {"fires": [_fire(fire, zone) for fire in fires], "warnings": warnings}
+
+
+async def _documents(document: Callable[..., dict[str, Any]], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """A document for every row of a page; a long page lets the others have their turn meanwhile."""
+    documents: list[dict[str, Any]] = []
+    for row in rows:
+        documents.append(document(*row))
+        if len(documents) % ROWS_AT_A_TIME == 0:
+            await asyncio.sleep(0)
+    return documents

@@ -123,15 +123,16 @@ def test_anything_else_below_the_prefix_is_not_for_the_service(probe: BusProbe, 
     for payload in (b"hello", b"{", json.dumps({"message": "no command"}).encode(), b""):
         probe.publish("alicia/scheduler/anything", payload)
     probe.ask("ping")
-    assert not [m for m in probe.messages[since:] if m.topic in ("alicia/scheduler/errors", "alicia/scheduler/response")]
+    assert not [
+        m for m in probe.messages[since:] if m.topic in ("alicia/scheduler/errors", "alicia/scheduler/response")
+    ]
 
 
 @pytest.mark.parametrize(
-    "topic", ["execution_results", "errors", "events", "status_copy/../x", "state/lamp", "response/ping", "event_created"]
+    "topic",
+    ["execution_results", "errors", "events", "status_copy/../x", "state/lamp", "response/ping", "event_created"],
 )
-def test_nothing_on_the_services_own_topics_is_taken_for_a_command(
-    probe: BusProbe, new_id: NewId, topic: str
-) -> None:
+def test_nothing_on_the_services_own_topics_is_taken_for_a_command(probe: BusProbe, new_id: NewId, topic: str) -> None:
     event_id = new_id()
     own = topic != "status_copy/../x"
     probe.publish(f"alicia/scheduler/{topic}", {"command": "create_event", "event": manual(event_id)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from alicia_scheduler.core.editing import CommandRules
 from alicia_scheduler.ports import Attempt
 from tests.engine.world import MINUTE, PREFIX, SECOND, Options, ScriptedRunner, definition, manual, restarted, world
 
@@ -135,3 +136,34 @@ async def test_a_caller_reads_what_it_has_just_written() -> None:
             w.bus.deliver(f"{PREFIX}/command/create_event", {"event": manual(f"e{n}")})
         listed = await w.command("list_events")
         assert len(listed["events"]) == 20
+
+
+async def test_the_limit_of_events_holds_for_commands_that_share_a_commit() -> None:
+    async with world(Options(rules=CommandRules(max_events=10))) as w:
+        for n in range(50):
+            w.bus.deliver(f"{PREFIX}/command/create_event", {"event": manual(f"e{n}")}, response_topic="test/a")
+        await w.until(lambda: len(w.bus.on("test/a")) == 50)
+        assert (await w.store.counts(w.clock.now())).events == 10
+
+
+async def test_an_update_and_its_reader_in_one_commit_agree() -> None:
+    async with world() as w:
+        await w.create()
+        w.bus.deliver(f"{PREFIX}/command/update_event", {"event_id": "lamp", "changes": {"priority": 3}})
+        read = await w.command("get_event", event_id="lamp")
+        assert (read["event"]["priority"], read["event"]["revision"]) == (3, 2)
+
+
+async def test_a_preview_stores_nothing_and_stats_count_what_is_stored() -> None:
+    async with world() as w:
+        told = await w.command("preview", event=definition("lamp"), count=3)
+        assert len(told["fires"]) == 3
+        assert (await w.command("get_stats"))["events"] == 0
+
+
+async def test_a_command_without_an_event_id_gets_the_same_made_up_one_when_it_is_repeated() -> None:
+    async with world() as w:
+        nameless = {k: v for k, v in manual("x").items() if k != "event_id"}
+        first = await w.ask("create_event", event=nameless, request_id="r1")
+        assert await w.ask("create_event", event=nameless, request_id="r1") == first
+        assert (await w.store.counts(w.clock.now())).events == 1

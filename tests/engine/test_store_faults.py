@@ -23,6 +23,7 @@ from tests.engine.world import (
     SECOND,
     Options,
     ScriptedRunner,
+    World,
     bodies,
     definition,
     manual,
@@ -57,6 +58,10 @@ async def never_ends(attempt: Attempt) -> Any:
     await asyncio.Event().wait()
 
 
+def problem(w: World) -> str | None:
+    return w.writer.problem
+
+
 async def test_a_full_disk_stops_every_fire_and_loses_none() -> None:
     store = FaultyStore()
     runner = ScriptedRunner(succeeds)
@@ -66,10 +71,10 @@ async def test_a_full_disk_stops_every_fire_and_loses_none() -> None:
         store.full = True
         await w.wait(5 * MINUTE)
         assert len(runner.attempts) == 2
-        assert w.writer.problem
+        assert problem(w) == "the disk is full"
         store.full = False
         await w.wait(10 * SECOND)
-        assert w.writer.problem is None
+        assert problem(w) is None
         assert len(runner.attempts) == 7
         assert len(w.results) == 7
 
@@ -108,12 +113,14 @@ async def test_an_outcome_that_cannot_be_stored_is_stored_later() -> None:
 async def test_a_refusal_on_a_full_disk_is_complained_of_once() -> None:
     store = FaultyStore()
     async with world(store=store) as w:
+        await w.wait(2 * SECOND)
         store.full = True
         w.bus.deliver(f"{PREFIX}/command/trigger_event", {"event_id": "none"})
         await w.wait(MINUTE)
         store.full = False
         await w.wait(10 * SECOND)
         assert len(w.errors) == 1
+        assert w.service.refused == 1
 
 
 async def test_decisions_that_arrive_during_a_commit_share_the_next_one() -> None:
@@ -129,6 +136,7 @@ async def test_decisions_that_arrive_during_a_commit_share_the_next_one() -> Non
 
 async def test_a_decision_that_the_store_refuses_fails_alone() -> None:
     async with world() as w:
+
         def breaks(view: Any, now: Any) -> Decision[None]:
             raise ValueError("a defect")
 
@@ -199,10 +207,10 @@ async def test_an_hour_of_being_down_is_one_record_and_one_fire() -> None:
             await again.wait(SECOND)
             every = await again.executions()
             caught_up = [e for e in every if e.triggered_by == "catch_up"]
-            punctual = [e for e in every if e.triggered_by == "scheduler" and e.status == "completed"]
             [missed] = [e for e in every if e.status == "missed"]
             assert len(caught_up) == 1
-            assert len(every) - 6 - 1 + 1 + missed.missed_count == 60
+            of_the_gap = len(every) - 5 - 1 + missed.missed_count
+            assert of_the_gap == 60
             told = bodies(again.bus.on(f"{PREFIX}/execution_missed"))
             assert [b["event_data"]["missed_count"] for b in told] == [missed.missed_count]
 
@@ -272,3 +280,28 @@ async def test_old_history_goes_and_the_counters_stay() -> None:
         await w.wait(3 * HOUR)
         assert len(await w.executions()) <= 110
         assert (await w.event())[1].success_count == len(runner.attempts)
+
+
+async def test_a_stop_ends_in_time_though_the_store_takes_nothing() -> None:
+    store = FaultyStore()
+
+    async def fills_the_disk(attempt: Attempt) -> Any:
+        store.full = True
+
+    runner = ScriptedRunner(fills_the_disk)
+    async with world(Options(runner=runner, grace=5 * SECOND), store=store) as w:
+        await w.create()
+        await w.wait(MINUTE + SECOND)
+        w.bus.deliver(f"{PREFIX}/command/trigger_event", {"event_id": "lamp"}, response_topic="test/a")
+        await w.wait(MINUTE)
+        began, acknowledged = w.clock.steady(), len(w.bus.acknowledged)
+        await w.stop()
+        assert w.clock.steady() - began < 15 * SECOND
+        assert not w.bus.on("test/a")
+        assert len(w.bus.acknowledged) == acknowledged
+        store.full = False
+        after = ScriptedRunner(succeeds)
+        async with restarted(w, Options(runner=after)) as again:
+            await again.wait(10 * SECOND)
+            [interrupted] = [e for e in await again.executions() if len(e.attempts) == 2]
+            assert interrupted.status == "completed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -74,9 +75,9 @@ class World:
         self.writer = Writer(store, clock, BusAnnouncer(topics, outward, lifecycle=options.lifecycle))
         self.relay = Relay(bus, store, self.writer, clock)
         self.states = StatePublisher(bus, store, clock, _state_message(topics))
+        runner = options.runner or MqttPublishRunner(bus, MqttPublishOptions())
         self.dispatcher = Dispatcher(
-            self.writer, clock, timings, {"mqtt_publish": options.runner or MqttPublishRunner(bus, MqttPublishOptions())},
-            places=options.places,
+            self.writer, clock, timings, {"mqtt_publish": runner}, places=options.places
         )  # fmt: skip
         self.planner = Planner(self.writer, clock, timings, options.longest_sleep, self.dispatcher.nudge)
         self.recovery = Recovery(self.writer, self.planner, timings)
@@ -120,7 +121,9 @@ class World:
         await self.listener.drain()
         await draining
         await self.relay.drain(2 * SECOND)
-        await self.recovery.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self.recovery.leave()
         await self.crash()
 
     async def crash(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alicia_scheduler.core.model.event import EventDefaults, ScheduledEvent, parse_event
+from alicia_scheduler.core.model.restore import restored_event
 from alicia_scheduler.core.state import (
     AttemptRecord,
     Counters,
@@ -117,7 +118,7 @@ def record_from(row: Row) -> EventRecord:
     """The record in a row; a stand-in that never fires when this version cannot read the definition."""
     key, event_id, revision, origin, created, updated, definition = row
     try:
-        event = ScheduledEvent.model_validate_json(definition)
+        event = restored_event(definition)
     except ValidationError as error:
         event = _stand_in(event_id, error)
     return EventRecord(key, event_id, revision, event, origin, instant(created), instant(updated))
