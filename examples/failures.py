@@ -28,9 +28,8 @@ async def main(broker: str) -> None:
         seen = 0
         async for execution in failures(client, datetime.now(UTC) - timedelta(days=1)):
             seen += 1
-            print(
-                execution["scheduled_time_iso"], execution["event_id"], execution["reason"], execution["error_message"]
-            )
+            told = ("scheduled_time_iso", "event_id", "reason", "error_message")
+            print(*(execution[field] for field in told))
         print(f"{seen} failed since yesterday")
 
 

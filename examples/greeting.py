@@ -34,9 +34,8 @@ async def main(broker: str) -> None:
 
         triggered = await client.trigger_event("greeting", payload={"name": "Ada"})
         execution = await finished(client, triggered["execution_id"])
-        print(
-            f"{execution['status']} by {execution['triggered_by']}:", execution["result"] or execution["error_message"]
-        )
+        outcome = execution["result"] or execution["error_message"]
+        print(f"{execution['status']} by {execution['triggered_by']}:", outcome)
 
         try:
             await client.update_event("greeting", {"timezone": "Europe/Berlim"})

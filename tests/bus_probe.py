@@ -80,6 +80,7 @@ class BusProbe:
         self._client.max_inflight_messages_set(200)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._connected
+        self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._is_subscribed
         self._client.on_message = self._received
         if username is not None:
@@ -191,6 +192,8 @@ class BusProbe:
         if correlation is not None:
             properties.CorrelationData = correlation
         data = json.dumps(payload) if isinstance(payload, Mapping) else payload
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._subscribed, DEADLINE_S), "the probe has no connection"
         self._client.publish(topic, data, qos, retain, properties).wait_for_publish(DEADLINE_S)
 
     def send(self, name: str, payload: bytes | str | Mapping[str, Any]) -> bytes:
@@ -241,6 +244,10 @@ class BusProbe:
 
     def _connected(self, client: paho.Client, *_: Any) -> None:
         client.subscribe(self._filter, options=SubscribeOptions(qos=2, retainAsPublished=True))
+
+    def _disconnected(self, *_: Any) -> None:
+        with self._changed:
+            self._subscribed = False
 
     def _is_subscribed(
         self, _client: paho.Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any

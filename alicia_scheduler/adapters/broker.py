@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from amqtt.broker import Broker
 from amqtt.errors import BrokerError
+from amqtt.session import Session
 
 from alicia_scheduler.errors import ConfigurationError
 
@@ -18,7 +19,12 @@ _NOISY_LOGGERS = ("amqtt", "transitions")
 
 
 class _TidyBroker(Broker):
-    """The library's broker, which forgets to close the connection of a client that hung up first."""
+    """The library's broker without two of its faults.
+
+    It forgets to close the connection of a client that hung up first. And at every connect it sends a client the
+    retained messages of everybody's subscriptions, before it listens to the client at all: what a short-lived client
+    such as ``mosquitto_pub`` sends meanwhile is lost.
+    """
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
@@ -29,6 +35,12 @@ class _TidyBroker(Broker):
             pass  # the client is gone; for the loop this would be an unhandled exception
         finally:
             writer.close()
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        if any(subscriber is session for subscriber, _ in self.subscriptions.get(subscription[0], ())):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 class EmbeddedBroker:

@@ -42,6 +42,9 @@ from alicia_scheduler.wire.codec import Limits
 from alicia_scheduler.wire.messages import state_cleared, state_message
 from alicia_scheduler.wire.topics import Topics
 
+STOP_GRACE = timedelta(seconds=5)
+"""How long a stop waits for roles to end and for commands to be answered."""
+
 FLUSH_GRACE = timedelta(seconds=2)
 """How long a stop waits for the broker to take the last messages."""
 
@@ -132,7 +135,8 @@ class Application:
         connection = self.bus.connection
         degraded = () if connection.connected else (f"no connection to the broker: {connection.problem}",)
         problems = (self.writer.problem,) if self.writer.problem else ()
-        return Health(self.ready and not problems, problems if self.ready else ("starting", *problems), degraded)
+        phase = () if self.ready else ("stopping" if self.stop_asked.is_set() else "starting",)
+        return Health(self.ready and not problems, (*phase, *problems), degraded)
 
     async def run(self) -> None:
         """Runs until ``stop_asked`` is set, then stops in order.
@@ -183,7 +187,9 @@ class Application:
         draining = asyncio.create_task(self.dispatcher.drain(self.settings.scheduler.shutdown_grace))
         for task in incoming:
             task.cancel()
-        await asyncio.wait(incoming)
+        _, stuck = await asyncio.wait(incoming, timeout=STOP_GRACE.total_seconds())
+        for task in stuck:
+            log.error("does_not_stop", role=task.get_name())
         await self.listener.drain()
         await draining
 

@@ -19,6 +19,9 @@ SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter while the store's thread waits for it. The default of 5 ms would
 add its length to every statement of a commit in a busy moment."""
 
+HARD_STOP_S = 20.0
+"""How long after the grace a stop may take, before the process ends as if it had crashed; the next start recovers."""
+
 log = structlog.get_logger("app")
 
 
@@ -55,10 +58,17 @@ def _handle_signals(application: Application) -> None:
         if application.stop_asked.is_set():
             os._exit(1)
         application.stop_asked.set()
+        grace = application.settings.scheduler.shutdown_grace.total_seconds() + HARD_STOP_S
+        loop.call_later(grace, _give_up_stopping)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, application.declared.reload)
+
+
+def _give_up_stopping() -> None:
+    log.error("stop_takes_too_long", tasks=[task.get_name() for task in asyncio.all_tasks()])
+    os._exit(1)
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -82,7 +92,7 @@ def _welcome(settings: Settings, *, embedded_broker: bool) -> None:
 
     .venv/bin/alicia-scheduler tail
     .venv/bin/alicia-scheduler events list
-    mosquitto_pub -p {port} -t {prefix}/command/create_event -m '{{"event": {{
+    mosquitto_pub -p {port} -q 1 -t {prefix}/command/create_event -m '{{"event": {{
         "event_id": "hello", "schedule_type": "interval", "schedule_config": {{"every": "5s"}},
         "action": {{"topic": "demo/hello", "message": {{"text": "hello"}}}}}}}}'
 

@@ -147,9 +147,7 @@ async def resume(
 async def trigger(
     client: "SchedulerClient",
     event_id: options.EventId,
-    payload: Annotated[
-        str | None, typer.Option("--payload", help="JSON that the execution sees as _event.payload.")
-    ] = None,
+    payload: Annotated[str | None, typer.Option("--payload", help="JSON that the execution sees as payload.")] = None,
     json: options.Json = False,
 ) -> None:
     """Run an event now, also while it is paused; its schedule does not move."""

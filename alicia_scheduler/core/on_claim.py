@@ -31,6 +31,12 @@ def on_claim(view: View, now: datetime, timings: Timings, limit: int) -> Decisio
     return draft.decision(tuple(claims))
 
 
+def next_due_time(view: View, now: datetime) -> datetime | None:
+    """When the first ready execution may run that may not yet: its due time came once, and the clock was set back."""
+    waiting = [execution for execution in map(view.execution, view.ready) if execution is not None]
+    return min((e.due_time for e in waiting if e.status is ExecutionStatus.PENDING and e.due_time > now), default=None)
+
+
 def _may_run(execution: Execution, now: datetime) -> bool:
     if execution.status is ExecutionStatus.RETRYING:
         return execution.retry_time is None or execution.retry_time <= now

@@ -22,6 +22,9 @@ from alicia_scheduler.engine.writer import Writer
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
 from alicia_scheduler.ports import DeclaredEntry, DeclaredSource, Store
 
+BREAKS_FILE = frozenset({ErrorCode.INVALID_REQUEST, ErrorCode.NOT_ALLOWED})
+"""Refusals that are mistakes in the file. A time that has passed and an id that is taken concern one event alone."""
+
 log = structlog.get_logger("declared")
 
 
@@ -72,10 +75,26 @@ class Declared:
             except InvalidDefinition as error:
                 problems += [str(entry.problem(p.field, p.message)) for p in error.problems]
                 broken.add(entry.origin)
+        problems += await self._find_refused(wanted, broken)
         problems += await self._store_wanted(wanted, broken)
         if files.complete:
             await self._remove_unwanted(stored, wanted, broken)
         await self._report(problems)
+
+    async def _find_refused(
+        self, wanted: Mapping[str, tuple[ScheduledEvent, DeclaredEntry]], broken: set[str]
+    ) -> list[str]:
+        """Adds the files to ``broken`` that hold an event with a rule or an action that is refused; answers why."""
+        problems: list[str] = []
+        for event, entry in wanted.values():
+            if entry.origin not in broken:
+                try:
+                    await self._put(event, entry.origin, only_try=True)
+                except CommandRejected as error:
+                    if error.code in BREAKS_FILE:
+                        problems.append(_refusal(entry, error))
+                        broken.add(entry.origin)
+        return problems
 
     async def _store_wanted(
         self, wanted: Mapping[str, tuple[ScheduledEvent, DeclaredEntry]], broken: set[str]
@@ -87,11 +106,10 @@ class Declared:
                 try:
                     await self._put(event, entry.origin)
                 except CommandRejected as error:
-                    field = error.details[0].field.removeprefix("event.") if error.details else ""
-                    problems.append(str(entry.problem(field, error.message)))
+                    problems.append(_refusal(entry, error))
         return problems
 
-    async def _put(self, event: ScheduledEvent, origin: str) -> None:
+    async def _put(self, event: ScheduledEvent, origin: str, *, only_try: bool = False) -> None:
         def decide(view: View, now: datetime) -> Decision[Any]:
             current = view.event(event.event_id)
             if current and current[0].definition == event and current[0].origin == origin:
@@ -99,7 +117,8 @@ class Declared:
             if current and not current[0].origin.startswith("file:"):
                 raise taken_by_bus(event.event_id)
             command = CreateEvent(event, "replace", origin)
-            return on_command(view, now, self._timings, command, self._rules, origin)
+            decision = on_command(view, now, self._timings, command, self._rules, origin)
+            return Decision(None) if only_try else decision
 
         await self._writer.submit(Needs(event_ids=frozenset({event.event_id})), decide)
 
@@ -122,6 +141,11 @@ class Declared:
         if problems:
             announcements = tuple(Problem("invalid_request", problem) for problem in problems[:100])
             await self._writer.submit(Needs(), lambda view, now: Decision(None, announcements=announcements))
+
+
+def _refusal(entry: DeclaredEntry, error: CommandRejected) -> str:
+    field = error.details[0].field.removeprefix("event.") if error.details else ""
+    return str(entry.problem(field, error.message))
 
 
 def taken_by_bus(event_id: str) -> CommandRejected:

@@ -10,18 +10,22 @@ from functools import partial
 
 import structlog
 
-from alicia_scheduler.core.decision import Needs
+from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.model.fields import json_text
-from alicia_scheduler.core.on_claim import Claim, on_claim
+from alicia_scheduler.core.on_claim import Claim, next_due_time, on_claim
 from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, on_outcome
 from alicia_scheduler.core.retry import Failure
+from alicia_scheduler.core.view import View
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.errors import ActionFailed
 from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json
 
 RESULT_MAX_CHARS = 256 * 1024
 """Largest result kept, as JSON; of a larger one only its size is."""
+
+LONGEST_WAIT = timedelta(minutes=1)
+"""How long the dispatcher waits for a due time before it looks at the clock again: it may have been set once more."""
 
 SETTLING = timedelta(seconds=1)
 """What a stop grants, past its grace, to actions that were cancelled and to outcomes on their way into the store."""
@@ -54,6 +58,7 @@ class Dispatcher:
         self._begun: dict[str, asyncio.Event] = {}
         self._stopping = False
         self._claims_no_more = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._claiming: asyncio.Future[tuple[Claim, ...]] | None = None
         self.fenced = 0
         self.started = 0
@@ -121,17 +126,28 @@ class Dispatcher:
         return max(0.0, (deadline - self._clock.steady()).total_seconds())
 
     async def _claim(self, free: int) -> None:
-        now = self._clock.now()
-        self._claiming = self._writer.submit(
-            Needs(ready_at=now, ready_limit=free),
-            lambda view, at: on_claim(view, at, self._timings, free),
-            last=True,
-        )
+        def decide(view: View, now: datetime) -> Decision[tuple[Claim, ...]]:
+            self._look_again(now, next_due_time(view, now))
+            return on_claim(view, now, self._timings, free)
+
+        needs = Needs(ready_at=self._clock.now(), ready_limit=free)
+        self._claiming = self._writer.submit(needs, decide, last=True)
         claims = await self._claiming
         for claim in claims:
             self._start(claim)
         if len(claims) == free:
             self.nudge()
+
+    def _look_again(self, now: datetime, due_time: datetime | None) -> None:
+        """Has the dispatcher look again when an execution that was planned before the clock was set back is due."""
+        if due_time is None or self._alarm is not None:
+            return
+        wait = min(due_time - now, LONGEST_WAIT)
+        self._alarm = asyncio.get_running_loop().call_later(wait.total_seconds(), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.nudge()
 
     def _start(self, claim: Claim) -> None:
         self.started += 1

@@ -84,5 +84,5 @@ def test_every_command_on_the_page_is_answered(
         name = re.findall(r"/command/(\w+)", command)[0]
         since = len(probe.messages)
         output("sh", "-c", command, port=broker_port)
-        answered = f"{service.prefix}/response/{name}"
-        probe.wait_for(lambda m, topic=answered: m.topic == topic, since=since, what=f"an answer to {command}")
+        answered = probe.on(f"response/{name}")
+        probe.wait_for(answered, since=since, what=f"an answer to {command}")

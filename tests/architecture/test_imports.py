@@ -11,10 +11,10 @@ import pytest
 from tests.architecture.repository import PACKAGE, ROOT, modules, project, top_level_imports
 
 # What any room may use: pure helpers, definitions, data, and loggers that are configured in one place.
-FREE = {"holidays", "pydantic", "pydantic_settings", "structlog", "tzdata"}
+FREE = {"holidays", "pydantic", "structlog", "tzdata"}
 # Parts of pydantic: its documentation has validators raise errors from the one and read bounds from the other.
 COMES_ALONG = {"annotated_types", "pydantic_core"}
-IMPORT_NAMES = {"paho-mqtt": "paho", "pydantic-settings": "pydantic_settings", "ruamel.yaml": "ruamel"}
+IMPORT_NAMES = {"paho-mqtt": "paho", "ruamel.yaml": "ruamel"}
 
 
 def contracts() -> list[dict[str, Any]]:

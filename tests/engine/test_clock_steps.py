@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -130,3 +131,21 @@ async def test_the_time_of_a_machine_that_slept_is_no_step() -> None:
         await w.wait(5 * MINUTE + SECOND)
         assert not w.recoveries
         assert all((b - a) == 1 for a, b in pairwise(at_noon_and(runner)))
+
+
+async def test_a_fire_that_waited_while_the_clock_was_set_back_runs_when_it_is_due_again() -> None:
+    async def script(attempt: Attempt) -> Any:
+        if attempt.execution.event_id == "long":
+            await asyncio.sleep(90)
+
+    runner = ScriptedRunner(script)
+    async with world(Options(runner=runner, places=1)) as w:
+        await w.create("long", schedule_type="once", schedule_config={"delay": 30})
+        await w.create(schedule_type="once", schedule_config={"delay": 60})
+        await w.wait(MINUTE + SECOND)
+        w.clock.step(-10 * MINUTE)
+        await w.wait(9 * MINUTE)
+        assert [a.execution.event_id for a in runner.attempts] == ["long"]
+        await w.wait(2 * MINUTE)
+        assert [a.execution.event_id for a in runner.attempts] == ["long", "lamp"]
+        assert runner.attempts[-1].now >= runner.attempts[-1].execution.due_time

@@ -31,7 +31,7 @@ class StrictConfig(BaseModel):
         except ValidationError as error:
             if not any(item["type"] == "extra_forbidden" for item in error.errors(include_url=False)):
                 raise
-            raise _with_suggestions(error, list(cls.model_fields)) from None
+            raise _with_suggestions(error, [field.alias or name for name, field in cls.model_fields.items()]) from None
 
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -66,10 +66,8 @@ def check_command(name: str, body: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("page", "name", "body"), [(page, name, body) for page in SPOKEN for name, body in sent_commands(page)]
 )
-def test_a_command_on_a_page_is_accepted_or_refused_as_the_page_says(
-    page: str, name: str, body: dict[str, Any]
-) -> None:
-    wrong_on_purpose = "25" in str(body) or "Berlim" in str(body)
+def test_a_command_is_accepted_or_refused_as_the_page_says(page: str, name: str, body: dict[str, Any]) -> None:
+    wrong_on_purpose = "Berlim" in str(body)
     if wrong_on_purpose:
         with pytest.raises(CommandRejected):
             check_command(name, body)
