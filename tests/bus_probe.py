@@ -24,6 +24,10 @@ PREFIX = "alicia/scheduler"
 _numbers = itertools.count(1)
 
 
+def _properties(packet_type: int) -> Any:
+    return Properties(packet_type)  # type: ignore[no-untyped-call]
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One message as it arrived.
@@ -85,7 +89,7 @@ class BusProbe:
         self._client.on_message = self._received
         if username is not None:
             self._client.username_pw_set(username, password)
-        properties = Properties(PacketTypes.CONNECT)
+        properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 3600
         properties.ReceiveMaximum = 1000
         self._client.connect(host, port, keepalive=30, clean_start=False, properties=properties)
@@ -103,7 +107,7 @@ class BusProbe:
 
     def close(self) -> None:
         """Leaves the bus, and its session ends."""
-        properties = Properties(PacketTypes.DISCONNECT)
+        properties = _properties(PacketTypes.DISCONNECT)
         properties.SessionExpiryInterval = 0
         self._client.disconnect(properties=properties)
         self._client.loop_stop()
@@ -186,7 +190,7 @@ class BusProbe:
         correlation: bytes | None = None,
     ) -> None:
         """Publishes, and returns once the broker has it."""
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = _properties(PacketTypes.PUBLISH)
         if response_topic is not None:
             properties.ResponseTopic = response_topic
         if correlation is not None:
@@ -258,7 +262,7 @@ class BusProbe:
 
     def _received(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         properties = vars(message.properties) if message.properties is not None else {}
-        heard = Heard(message.topic, message.payload, time.time(), message.qos, message.retain, dict(properties))
+        heard = Heard(message.topic, bytes(message.payload), time.time(), message.qos, message.retain, dict(properties))
         with self._changed:
             self.messages.append(heard)
             self._changed.notify_all()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+
 from alicia_scheduler.client.exchange import NoAnswer
 from alicia_scheduler.client.scheduler import SchedulerClient
 from alicia_scheduler.errors import BusError, CommandRejected, ErrorCode
 
 __all__ = ["BusError", "CommandRejected", "ErrorCode", "NoAnswer", "SchedulerClient"]
+
+if not structlog.is_configured():
+    # Unconfigured, structlog prints to standard output, which belongs to the program that uses this client.
+    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger)

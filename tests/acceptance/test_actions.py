@@ -1,4 +1,4 @@
-"""What an execution does on the bus: the message, its answer, retries, overlap, timeouts (docs/delivery-guarantees.md)."""
+"""What an execution does on the bus: its message, the answer, retries, overlap (docs/delivery-guarantees.md)."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def pinger(broker: Mosquitto, service: ServiceProcess) -> Iterator[Pinger]:
 
 
 def unblocked(pinger: Pinger, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The answer, given without keeping others waiting; a busy machine has three tries, a slow service fails them all."""
+    """The answer, given without keeping others waiting; a busy machine has three tries, a slow service fails all."""
     waits = []
     answer: dict[str, Any] = {}
     for _ in range(3):
@@ -260,7 +260,8 @@ def test_a_long_preview_of_a_rare_rule_holds_nobody_up(probe: BusProbe, pinger: 
 
 def test_a_payload_for_a_trigger_is_data_of_any_kind(probe: BusProbe) -> None:
     probe.ask("create_event", event={"event_id": "any-payload", "schedule_type": "manual", **ACTION})
-    for payload in (None, "{{ 1 }}", [], {"a": "\u2028"}, 1e308, "x" * 30_000):
+    payloads: list[Any] = [None, "{{ 1 }}", [], {"a": "\u2028"}, 1e308, "x" * 30_000]
+    for payload in payloads:
         execution_id = probe.ask("trigger_event", event_id="any-payload", payload=payload)["execution_id"]
         probe.wait_for(probe.on("execution_results", execution_id=execution_id))
         assert probe.ask("get_execution", execution_id=execution_id)["execution"]["payload"] == payload

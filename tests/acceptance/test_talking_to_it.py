@@ -246,7 +246,7 @@ def test_the_alicia_envelope_wraps_what_goes_out(broker_port: int, new_id: NewId
     def about_it(message: Heard) -> bool:
         return message.topic == "wrapped/scheduler/execution_results"
 
-    settings = {"mqtt": {"envelope": "alicia"}, "alicia": {"enabled": False}}
+    settings: dict[str, dict[str, Any]] = {"mqtt": {"envelope": "alicia"}, "alicia": {"enabled": False}}
     with (
         ServiceProcess(broker_port, "wrapped/scheduler", settings=settings) as service,
         BusProbe(broker_port, "wrapped/scheduler") as probe,

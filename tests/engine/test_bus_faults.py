@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+from alicia_scheduler.adapters.store import MemoryStore
+from alicia_scheduler.core.outbox import OutboxRow
 from alicia_scheduler.ports import Attempt
 from tests.engine.world import (
     HOUR,
@@ -169,3 +173,31 @@ async def test_an_action_on_a_topic_that_the_broker_refuses_fails_for_good() -> 
         await w.wait(HOUR)
         [failure] = bodies(w.failures)
         assert (failure["error_code"], failure["attempt"]) == ("publish_refused", 1)
+
+
+class SlowToRead(MemoryStore):
+    """Answers what lies in the outbox half a second after it was asked."""
+
+    async def outbox(self, after: int, limit: int) -> Sequence[OutboxRow]:
+        rows = await super().outbox(after, limit)
+        await asyncio.sleep(0.5)
+        return rows
+
+
+async def test_results_that_are_committed_while_the_outbox_is_read_are_sent_once_and_in_order() -> None:
+    async with world(Options(runner=ScriptedRunner(succeeds)), store=SlowToRead()) as w:
+        for n in range(7):
+            every = {"schedule_type": "interval", "schedule_config": {"every": 1 + n / 10}}
+            await w.create(f"e{n}", **every)
+        await w.wait(20 * SECOND)
+        w.bus.disconnect()
+        await w.wait(20 * SECOND)
+        w.bus.connect()
+        await w.wait(20 * SECOND)
+        for n in range(7):
+            await w.command("pause_event", event_id=f"e{n}")
+        await w.wait(5 * SECOND)
+        for n in range(7):
+            told = times([b for b in bodies(w.results) if b["event_id"] == f"e{n}"])
+            assert told == sorted(set(told))
+            assert len(told) == (await w.event(f"e{n}"))[1].success_count

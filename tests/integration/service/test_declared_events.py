@@ -1,4 +1,4 @@
-"""Files of declared events while the service runs: applied on change and on SIGHUP, and a broken one changes nothing."""
+"""Files of declared events while the service runs: applied on change and SIGHUP; a broken one changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kill -9 at any moment, under load: nothing accepted is lost, nothing is early, every nominal time is accounted for."""
+"""Kill -9 at any moment, under load: nothing accepted is lost or early, every nominal time is accounted for."""
 
 from __future__ import annotations
 

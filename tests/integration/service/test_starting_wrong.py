@@ -111,7 +111,7 @@ def test_the_embedded_broker_needs_nothing_else(embedded: ServiceProcess) -> Non
     results = "alicia/scheduler/execution_results"
     heard: list[tuple[str, bytes]] = []
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="old", protocol=paho.MQTTv311)
-    client.on_message = lambda _client, _data, message: heard.append((message.topic, message.payload))
+    client.on_message = lambda _client, _data, message: heard.append((message.topic, bytes(message.payload)))
     client.connect("127.0.0.1", embedded.broker_port)
     client.loop_start()
     try:
