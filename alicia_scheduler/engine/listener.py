@@ -32,7 +32,7 @@ log = structlog.get_logger("listener")
 
 
 class Listener:
-    """Reads the inbox. A message is acknowledged when its command is durable, so a crash makes the broker repeat it."""
+    """Reads the inbox. A command is acknowledged once its answer is: until then a crash makes the broker repeat it."""
 
     def __init__(  # noqa: PLR0913 - the composition root hands in every collaborator
         self,
@@ -82,11 +82,14 @@ class Listener:
             self._on_health_check()
         elif self._topics.is_command(message.topic):
             await self._command(message)
-        elif not message.retain and not self._topics.is_output(message.topic):
-            await self._legacy(message)
+            return
+        elif not message.retain and not self._topics.is_output(message.topic) and await self._legacy(message):
+            return
         self._bus.acknowledge(message)
 
     async def _command(self, message: IncomingMessage) -> None:
+        if message.retain and not message.payload:
+            return  # somebody has the broker forget a command that should not have been retained
         body: dict[str, Any] = {}
         name = self._topics.command_name(message.topic)
         try:
@@ -103,23 +106,24 @@ class Listener:
             return
         await self._answer(message, request)
 
-    async def _legacy(self, message: IncomingMessage) -> None:
-        """A message elsewhere below the prefix is a command only if it says so; anything else is not ours."""
+    async def _legacy(self, message: IncomingMessage) -> bool:
+        """A message elsewhere below the prefix is a command only if it says so; False for anything else."""
         try:
             body = self._body(message)
         except CommandRejected:
             self.ignored += 1
-            return
+            return False
         if not is_legacy_command(body):
             self.ignored += 1
-            return
+            return False
         try:
             request = parse_request(None, body, self._topics)
         except CommandRejected as error:
             address = answer_address(None, body, self._topics)
             self._reply(message, address, self._service.refusal(address.name, address.request_id, error))
-            return
+            return True
         await self._answer(message, request)
+        return True
 
     def _body(self, message: IncomingMessage) -> dict[str, Any]:
         return unwrap(decode_payload(message.payload or b"{}", self._limits))[0]
@@ -129,8 +133,10 @@ class Listener:
         self._reply(message, request, await self._service.answer(request, delivery))
 
     def _reply(self, message: IncomingMessage, to: Request | AnswerAddress, text: str) -> None:
+        """Answers, and acknowledges the command once the broker has the answer: a crash before makes it come again."""
         topic = answer_topic(to, message.response_topic, self._topics)
-        self._relay.answer(self._outward(answer_message(text, topic, message.correlation_data), to.request_id))
+        answer = self._outward(answer_message(text, topic, message.correlation_data), to.request_id)
+        self._relay.answer(answer, lambda: self._bus.acknowledge(message))
 
 
 def _delivery_key(message: IncomingMessage) -> str | None:

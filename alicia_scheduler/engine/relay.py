@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -47,6 +48,7 @@ class Relay:
         self._waiting: deque[OutboxRow] = deque()
         self._in_flight: dict[int, OutboxRow] = {}
         self._failed: dict[int, OutboxRow] = {}
+        self._answering = 0
         self._answers: deque[OutgoingMessage] = deque(maxlen=ANSWERS_MAX)
         self._last_queued = 0
         self._spilled = True
@@ -74,10 +76,15 @@ class Relay:
         future = self._bus.publish(message)
         future.add_done_callback(self._sent_once)
 
-    def answer(self, message: OutgoingMessage) -> None:
-        """Sends an answer; without a connection it waits for the next one, among the last ANSWERS_MAX."""
+    def answer(self, message: OutgoingMessage, sent: Callable[[], None] | None = None) -> None:
+        """Sends an answer; without a connection it waits for the next one, among the last ANSWERS_MAX.
+
+        Args:
+            sent: Called once the broker has the answer, or will never take it.
+        """
+        self._answering += 1
         future = self._bus.publish(message)
-        future.add_done_callback(partial(self._answered, message))
+        future.add_done_callback(partial(self._answered, message, sent))
 
     async def run(self) -> None:
         """Sends the outbox for ever."""
@@ -98,7 +105,7 @@ class Relay:
     async def drain(self, grace: timedelta) -> None:
         """Returns when everything in memory is acknowledged, the connection is gone, or the grace is over."""
         deadline = self._clock.steady() + grace
-        while self.backlog and self._bus.connection.connected and self._clock.steady() < deadline:
+        while (self.backlog or self._answering) and self._bus.connection.connected and self._clock.steady() < deadline:
             self._send_next()
             self._changed.clear()
             try:
@@ -173,14 +180,20 @@ class Relay:
         if future.cancelled() or future.exception() is not None:
             self.dropped += 1
 
-    def _answered(self, message: OutgoingMessage, future: asyncio.Future[PublishReceipt]) -> None:
+    def _answered(
+        self, message: OutgoingMessage, sent: Callable[[], None] | None, future: asyncio.Future[PublishReceipt]
+    ) -> None:
+        self._answering -= 1
+        self._changed.set()
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BusUnavailable):
             self._answers.append(message)
-            self._changed.set()
-        elif error is not None:
+            return
+        if error is not None:
             self.dropped += 1
             log.warning("answer_refused", topic=message.topic, error=str(error))
+        if sent is not None:
+            sent()
 
     def _send_answers(self) -> None:
         waiting, self._answers = self._answers, deque(maxlen=ANSWERS_MAX)

@@ -30,6 +30,7 @@ from alicia_scheduler.adapters.mqtt.reasons import (
     TOPIC_NAME_INVALID,
     refusal,
 )
+from alicia_scheduler.adapters.mqtt.subscriptions import OWN
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.errors import BusUnavailable
 
@@ -88,7 +89,13 @@ class Link(LoopClient):
         Raises:
             BusUnavailable: The connection went, or the broker did not answer in time, or the filter is none.
         """
-        options = SubscribeOptions(qos, noLocal=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        options = SubscribeOptions(
+            qos,
+            noLocal=True,
+            # A broker clears the flag on what it passes on at once, but a command that it also keeps must be told apart.
+            retainAsPublished=identifier == OWN,
+            retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND,
+        )
         identified = self.limits.subscription_identifiers
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
