@@ -88,8 +88,9 @@ class Listener:
         self._bus.acknowledge(message)
 
     async def _command(self, message: IncomingMessage) -> None:
-        if message.retain and not message.payload:
-            return  # somebody has the broker forget a command that should not have been retained
+        if message.retain and not message.payload:  # the broker shall forget a command that was retained
+            self._bus.acknowledge(message)
+            return
         body: dict[str, Any] = {}
         name = self._topics.command_name(message.topic)
         try:

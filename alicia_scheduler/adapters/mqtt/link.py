@@ -92,7 +92,7 @@ class Link(LoopClient):
         options = SubscribeOptions(
             qos,
             noLocal=True,
-            # A broker clears the flag on what it passes on at once, but a command that it also keeps must be told apart.
+            # A broker clears the flag on what it passes on at once; a command that it also keeps must be told apart.
             retainAsPublished=identifier == OWN,
             retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND,
         )
