@@ -17,6 +17,9 @@ from alicia_scheduler.core.state import EventState, TriggeredBy
 from alicia_scheduler.core.timing import Timing
 
 TICK = timedelta(microseconds=1)
+LEAST_GRACE = timedelta(seconds=1)
+"""A look at what is due takes some milliseconds, and longer in a busy second."""
+
 PUNCTUAL_MAX = 1000
 """Fires of one event within its grace that one look plans; the next look takes the rest."""
 
@@ -65,7 +68,7 @@ def planned(event: ScheduledEvent, timing: Timing, state: EventState, now: datet
     last = _latest_due(timing, now)
     if last is None or last <= state.mark_time:
         return Plan((), None, state.mark_time, timing.next_time(state.mark_time))
-    boundary = _latest_missed(timing, now - event.misfire_grace)
+    boundary = _latest_missed(timing, now - grace(event))
     missed_until = boundary if boundary is not None and boundary > state.mark_time else None
     fires, missed = _caught_up(event, timing, state.mark_time, missed_until, now) if missed_until else ((), None)
     punctual = tuple(islice(_fires(timing, missed_until or state.mark_time, last), PUNCTUAL_MAX))
@@ -86,6 +89,11 @@ def replay_nothing(timing: Timing, state: EventState, now: datetime) -> Plan:
     return Plan((), missed, last, timing.next_time(last))
 
 
+def grace(event: ScheduledEvent) -> timedelta:
+    """How late a fire may be and still be on time: never less than LEAST_GRACE, or no fire would ever be."""
+    return max(event.misfire_grace, LEAST_GRACE)
+
+
 def is_fixed_delay(event: ScheduledEvent) -> bool:
     """Whether the next fire counts from the end of the last execution."""
     return isinstance(event.schedule_config, IntervalSchedule) and event.schedule_config.mode == "fixed_delay"
@@ -103,7 +111,7 @@ def _planned_after_end(event: ScheduledEvent, timing: Timing, state: EventState,
     due = timing.due_time(nominal)
     if due > now:
         return Plan((), None, state.mark_time, nominal)
-    if now - due <= event.misfire_grace:
+    if now - due <= grace(event):
         return Plan((Fire(nominal, due),), None, nominal, None, waits_for_end=True)
     if event.catch_up == "none" or now - nominal > event.window():
         return Plan((), MissedRange(1, nominal, nominal), now, timing.next_time(now))

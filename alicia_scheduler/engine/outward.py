@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from alicia_scheduler.core.announcement import Announcement
+from alicia_scheduler.core.announcement import Announcement, EventChanged, ExecutionChanged
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.ports import Clock
 from alicia_scheduler.wire.messages import announcement_messages, enveloped
@@ -27,6 +27,13 @@ class Outward:
         return enveloped(message, self._identifiers(), correlation_id, self._clock.now())
 
 
+def _is_durable(announcement: Announcement) -> bool:
+    """Whether something of it goes through the outbox; only results and failures of executions do, not their steps."""
+    if isinstance(announcement, ExecutionChanged):
+        return announcement.change in ("execution_completed", "execution_failed")
+    return not isinstance(announcement, EventChanged)
+
+
 class BusAnnouncer:
     """Turns announcements into messages for the bus.
 
@@ -46,6 +53,8 @@ class BusAnnouncer:
         durable: list[OutgoingMessage] = []
         volatile: list[OutgoingMessage] = []
         for announcement in announcements:
+            if not self._lifecycle and not _is_durable(announcement):
+                continue
             messages = announcement_messages(announcement, self._topics, now)
             durable += [self._outward(message) for message in messages.durable]
             if self._lifecycle:

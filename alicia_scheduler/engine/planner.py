@@ -17,8 +17,8 @@ from alicia_scheduler.core.on_tick import Planned, on_tick
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.ports import Clock
 
-DUE_LIMIT = 1000
-"""Due events in one transaction; with more, the next one follows at once."""
+DUE_LIMIT = 250
+"""Due events in one transaction; with more, the next one follows at once. Few, so the first of many fires early."""
 
 log = structlog.get_logger("planner")
 

@@ -125,7 +125,7 @@ class ScheduledEvent(BaseModel):
 
     overlap_policy: OverlapPolicy = "skip"
     max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 10
-    queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 100
+    queue_limit: Annotated[int, Field(ge=1, le=1000)] = 100
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
 
     max_retries: Annotated[int, Field(ge=0, le=1000)] = 3

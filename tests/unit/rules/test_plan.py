@@ -258,7 +258,7 @@ def test_every_nominal_time_is_in_exactly_one_record_and_none_fires_early(
             event(
                 schedule_type=kind, schedule_config=schedule, catch_up=catch_up, catch_up_max=catch_up_max,
                 misfire_grace=grace, catch_up_window=window, jitter=jitter, overlap_policy="queue_all",
-                queue_limit=10_000,
+                queue_limit=1000,
             )
         )
     )  # fmt: skip
