@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -103,7 +102,7 @@ class Draft:
         if before and known and state.status not in {before[1].status, *EVENT_TRANSITIONS[before[1].status]}:
             raise IllegalTransition(f"event {state.event_id}: {before[1].status} → {state.status}")
         if before and known and state.mark_time < before[1].mark_time and state.generation == before[1].generation:
-            state = replace(state, generation=state.generation + 1)
+            state = state._replace(generation=state.generation + 1)
         self._states[state.event_id] = state
 
     def delete(self, event_id: str) -> None:
@@ -150,12 +149,12 @@ class Draft:
 
     def draw_key(self) -> int:
         """A number that no event has had."""
-        self.counters = replace(self.counters, key=self.counters.key + 1)
+        self.counters = self.counters._replace(key=self.counters.key + 1)
         return self.counters.key - 1
 
     def draw_fence(self) -> int:
         """A fencing token above every one before."""
-        self.counters = replace(self.counters, fence=self.counters.fence + 1)
+        self.counters = self.counters._replace(fence=self.counters.fence + 1)
         return self.counters.fence - 1
 
     def decision(self, answer: Answer) -> Decision[Answer]:
@@ -190,7 +189,7 @@ class Draft:
             return
         held = next_held(self.unfinished(ended.event_id))
         if held is not None:
-            self._note(replace(held, held=False))
+            self._note(held._replace(held=False))
 
     def _note(self, execution: Execution) -> None:
         self._executions[execution.execution_id] = execution
@@ -223,7 +222,7 @@ def counted(state: EventState, execution: Execution, before: Execution | None) -
         case S.PENDING:
             handed_back = before is not None and not execution.attempt
             changes |= {"run_count": max(0, state.run_count - 1)} if handed_back else {}
-    return replace(state, **changes) if changes else state
+    return state._replace(**changes) if changes else state
 
 
 __all__ = ["Draft", "Timings", "counted"]

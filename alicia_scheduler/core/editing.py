@@ -130,7 +130,7 @@ def _changed(
     """Stores another definition of an event; its timer goes on where the timing is the same, else starts anew."""
     _check_allowed(event, rules)
     before = next_fires(draft.timings(record, state), state, draft.now)
-    changed = replace(record, revision=record.revision + 1, definition=event, origin=origin, updated_at=draft.now)
+    changed = record._replace(revision=record.revision + 1, definition=event, origin=origin, updated_at=draft.now)
     draft.put_record(changed)
     draft.put_state(_state_after_edit(draft, record, changed, state, rules))
     if not event.enabled:
@@ -150,13 +150,13 @@ def _state_after_edit(
     relimited = event.max_executions != old.definition.max_executions
     if retimed or state.status is EventStatus.DISABLED or state.status in ENDED or state.status is EventStatus.ERROR:
         anchor = draft.now if retimed and event.schedule_type == "once" else state.anchor_time
-        fresh = replace(state, anchor_time=anchor, mark_time=draft.now, fired_count=0 if retimed else state.fired_count)
+        fresh = state._replace(anchor_time=anchor, mark_time=draft.now, fired_count=0 if retimed else state.fired_count)
         if state.status in ENDED and not retimed and not relimited:
             return state
         ready = _first_state(draft, new, fresh, rules)
         if state.status is EventStatus.PAUSED:
             return paused(
-                replace(state, anchor_time=anchor, mark_time=ready.mark_time),
+                state._replace(anchor_time=anchor, mark_time=ready.mark_time),
                 draft.now,
                 state.pause_note,
                 state.paused_until,
@@ -174,7 +174,7 @@ def _first_state(draft: Draft, record: EventRecord, state: EventState, rules: Co
     if event.schedule_type == "once" and not state.fired_count:
         after = min(after, _once_mark(event, timing, draft.now, rules))
     if not event.enabled:
-        return stopped(replace(state, mark_time=after), EventStatus.DISABLED)
+        return stopped(state._replace(mark_time=after), EventStatus.DISABLED)
     begun = started(state, timing, after)
     if begun.next_time is None and event.schedule_type in TIMED:
         raise CommandRejected(

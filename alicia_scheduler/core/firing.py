@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from alicia_scheduler.core.draft import Draft
@@ -24,7 +23,7 @@ def fired(draft: Draft, record: EventRecord, fire: Fire) -> Execution:
     execution = start(draft, record, _execution(draft, record, fire))
     event = draft.event(record.event_id)
     if event and execution.status is not ExecutionStatus.SKIPPED:
-        draft.put_state(replace(event[1], fired_count=event[1].fired_count + 1))
+        draft.put_state(event[1]._replace(fired_count=event[1].fired_count + 1))
     return execution
 
 
@@ -36,11 +35,11 @@ def start(draft: Draft, record: EventRecord, execution: Execution) -> Execution:
         case Start():
             draft.create(execution)
         case Hold():
-            draft.create(replace(execution, held=True))
+            draft.create(execution._replace(held=True))
         case Skip(reason):
-            draft.create(replace(execution, status=ExecutionStatus.SKIPPED, reason=reason, end_time=draft.now))
+            draft.create(execution._replace(status=ExecutionStatus.SKIPPED, reason=reason, end_time=draft.now))
         case Replace():
-            draft.create(replace(execution, held=True))
+            draft.create(execution._replace(held=True))
             cancel_all(draft, siblings, "replaced_by_next_fire")
         case _:
             assert_never(verdict)
@@ -105,5 +104,5 @@ def end_event(draft: Draft, record: EventRecord, *, ran: bool) -> None:
     assert event is not None
     expired = record.definition.schedule_type == "once" and not ran
     status = EventStatus.EXPIRED if expired else EventStatus.COMPLETED
-    draft.put_state(replace(event[1], status=status, next_time=None, wake_time=None))
+    draft.put_state(event[1]._replace(status=status, next_time=None, wake_time=None))
     draft.announce_event("event_expired" if expired else "event_completed", record.event_id)

@@ -16,7 +16,6 @@ interrupted. A transition that is not listed raises.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from alicia_scheduler.core.state import UNFINISHED, EventStatus, Execution, ExecutionStatus
@@ -64,7 +63,7 @@ def moved(execution: Execution, status: ExecutionStatus, **changes: Any) -> Exec
     """
     if status not in TRANSITIONS[execution.status]:
         raise IllegalTransition(f"execution {execution.execution_id}: {execution.status} → {status}")
-    return replace(execution, status=status, **changes)
+    return execution._replace(status=status, **changes)
 
 
 def is_finished(execution: Execution) -> bool:

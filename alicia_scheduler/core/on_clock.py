@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from alicia_scheduler.core.decision import Decision
@@ -23,7 +22,7 @@ def on_clock_set_back(view: View, now: datetime, timings: Timings) -> Decision[i
         if event is None or event[1].mark_time <= now:
             continue
         record, state = event
-        again = replace(state, generation=state.generation + 1, mark_time=now)
+        again = state._replace(generation=state.generation + 1, mark_time=now)
         if state.status is EventStatus.ACTIVE and state.next_time is not None:
             again = started(again, timings(record, again), now)
         draft.put_state(again)

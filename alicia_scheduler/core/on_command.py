@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -97,8 +96,7 @@ def _resume(draft: Draft, command: ResumeEvent) -> EventAnswer:
             ErrorCode.CONFLICT, f"the event is {state.status}; update_event with another time revives it"
         )
     if state.status is EventStatus.DISABLED:
-        record = replace(
-            record,
+        record = record._replace(
             revision=record.revision + 1,
             definition=record.definition.model_copy(update={"enabled": True}),
             updated_at=draft.now,

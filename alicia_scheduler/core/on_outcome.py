@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -120,7 +120,7 @@ def _closed(
     execution: Execution, end_time: datetime, status: ExecutionStatus, error: str | None
 ) -> tuple[AttemptRecord, ...]:
     *before, last = execution.attempts
-    return (*before, replace(last, end_time=end_time, status=status, error_message=error))
+    return (*before, last._replace(end_time=end_time, status=status, error_message=error))
 
 
 def _next_fire(state: EventState) -> datetime | None:
@@ -137,4 +137,4 @@ def count_from_end(draft: Draft, event_id: str, end_time: datetime) -> None:
         return
     timing = draft.timings(record, state)
     next_time = timing.next_time(end_time)
-    draft.put_state(replace(state, mark_time=end_time, next_time=next_time, wake_time=wake_time(timing, next_time)))
+    draft.put_state(state._replace(mark_time=end_time, next_time=next_time, wake_time=wake_time(timing, next_time)))

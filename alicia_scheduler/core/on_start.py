@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from alicia_scheduler.core.announcement import Recovered
@@ -55,8 +55,8 @@ def _recovered(draft: Draft, execution: Execution, *, crashed: bool) -> bool:
 
 def _with_closed_attempt(execution: Execution, now: datetime, crashes: int) -> Execution:
     *before, last = execution.attempts
-    closed = replace(last, end_time=now, status=ExecutionStatus.FAILED, error_message=INTERRUPTED)
-    return replace(execution, attempts=(*before, closed), crash_count=execution.crash_count + crashes)
+    closed = last._replace(end_time=now, status=ExecutionStatus.FAILED, error_message=INTERRUPTED)
+    return execution._replace(attempts=(*before, closed), crash_count=execution.crash_count + crashes)
 
 
 def _given_up(draft: Draft, execution: Execution, reason: str, message: str) -> bool:
@@ -74,7 +74,7 @@ def _given_up(draft: Draft, execution: Execution, reason: str, message: str) -> 
 
 def opened(mark: ServiceMark, now: datetime) -> ServiceMark:
     """The mark of a process that has just taken the store over."""
-    return replace(mark, alive_at=now, clean=False, starts=mark.starts + 1)
+    return mark._replace(alive_at=now, clean=False, starts=mark.starts + 1)
 
 
 def recovery(before: ServiceMark, now: datetime, missed: int, resumed: int) -> Recovered | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from alicia_scheduler.core.announcement import Problem
@@ -75,7 +75,7 @@ def _looked_at(draft: Draft, record: EventRecord, state: EventState, *, correcte
 
 def _stop_with_error(draft: Draft, state: EventState, error: Exception) -> None:
     message = f"the timing rule failed: {type(error).__name__}: {error}"
-    draft.put_state(replace(state, status=EventStatus.ERROR, wake_time=None, next_time=None, last_error=message))
+    draft.put_state(state._replace(status=EventStatus.ERROR, wake_time=None, next_time=None, last_error=message))
     draft.announce(Problem("internal", message, event_id=state.event_id))
 
 
@@ -99,7 +99,7 @@ def _advance(draft: Draft, record: EventRecord, plan: Plan, timing: Timing, last
     under_way = last_fire is not None and last_fire.status is ExecutionStatus.PENDING
     if plan.waits_for_end and not under_way and not state.unfinished:
         next_time = timing.next_time(draft.now)
-    state = replace(state, mark_time=plan.mark, next_time=next_time, wake_time=wake_time(timing, next_time))
+    state = state._replace(mark_time=plan.mark, next_time=next_time, wake_time=wake_time(timing, next_time))
     draft.put_state(state)
     if limit_reached(draft, record) or (next_time is None and not plan.waits_for_end):
         end_event(draft, record, ran=last_fire is not None or state.fired_count > 0)

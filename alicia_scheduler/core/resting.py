@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from alicia_scheduler.core.draft import Draft
@@ -16,8 +15,7 @@ TIMED = frozenset({"once", "interval", "cron", "recurring"})
 
 def paused(state: EventState, now: datetime, note: str | None, until: datetime | None, cause: str) -> EventState:
     """The state with the timer at rest; ``until`` wakes it."""
-    return replace(
-        state,
+    return state._replace(
         status=EventStatus.PAUSED,
         next_time=None,
         wake_time=until,
@@ -31,8 +29,7 @@ def paused(state: EventState, now: datetime, note: str | None, until: datetime |
 def started(state: EventState, timing: Timing, after: datetime) -> EventState:
     """The state with the timer running from ``after`` on; nothing up to then is planned any more."""
     next_time = timing.next_time(after)
-    return replace(
-        state,
+    return state._replace(
         status=EventStatus.ACTIVE,
         mark_time=after,
         next_time=next_time,
@@ -46,7 +43,7 @@ def started(state: EventState, timing: Timing, after: datetime) -> EventState:
 
 def stopped(state: EventState, status: EventStatus) -> EventState:
     """The state with the timer off."""
-    return replace(state, status=status, next_time=None, wake_time=None, paused_at=None, paused_until=None)
+    return state._replace(status=status, next_time=None, wake_time=None, paused_at=None, paused_until=None)
 
 
 def resume(draft: Draft, record: EventRecord, state: EventState, ended_at: datetime | None = None) -> None:

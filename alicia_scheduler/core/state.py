@@ -3,14 +3,16 @@
 A scheduled event has two rows. ``EventRecord`` is wide and changes when somebody edits the event; ``EventState`` is
 narrow and changes at every fire. Both are found by ``event_id``; ``key`` is never used twice, so an event that is
 deleted and made again under the same id is another event.
+
+The records are named tuples: every fire copies them several times, and a changed copy (``record._replace(…)``) of one
+costs a quarter of that of a frozen dataclass (docs/decisions/0017-records-are-named-tuples.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from alicia_scheduler.core.model.event import ScheduledEvent
 
@@ -57,8 +59,7 @@ class TriggeredBy(StrEnum):
     BACKFILL = "backfill"
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
+class EventRecord(NamedTuple):
     """The wide row of a scheduled event: its definition and where it came from.
 
     Attributes:
@@ -76,8 +77,7 @@ class EventRecord:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class EventState:
+class EventState(NamedTuple):
     """The narrow row of a scheduled event: where its timer stands and what came of its fires.
 
     Attributes:
@@ -114,8 +114,7 @@ class EventState:
     pause_cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(NamedTuple):
     """One attempt of an execution, kept inside its execution."""
 
     attempt: int
@@ -125,8 +124,7 @@ class AttemptRecord:
     error_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """The life of one fire; or one record for a range of fires that were missed.
 
     Attributes:
@@ -171,8 +169,7 @@ class Execution:
     payload: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """The answer that a request id got, kept so that it gets the same one again.
 
     Attributes:
@@ -186,8 +183,7 @@ class RequestRecord:
     answered_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """The next numbers to give out; stored with the rows that use them."""
 
     key: int = 1
@@ -195,8 +191,7 @@ class Counters:
     sequence: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceMark:
+class ServiceMark(NamedTuple):
     """What one process leaves for the next.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from alicia_scheduler.core.decision import Changes, Decision, Snapshot
@@ -100,7 +99,7 @@ class View:
 
     def draw(self, counters: Counters) -> None:
         """Takes the counters on: their numbers are given out."""
-        self.mark = self.changes.mark = replace(self.mark, counters=counters)
+        self.mark = self.changes.mark = self.mark._replace(counters=counters)
 
     def written(self) -> None:
         """Forgets the changes once they are in the store; what was seen stays."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -44,7 +43,7 @@ class Recovery:
 
     async def leave(self) -> None:
         """Notes that the stop was in order."""
-        await self._writer.submit(Needs(), lambda view, now: Decision(None, mark=replace(view.mark, clean=True)))
+        await self._writer.submit(Needs(), lambda view, now: Decision(None, mark=view.mark._replace(clean=True)))
 
     async def _take_over(self, left: ServiceMark) -> datetime:
         def decide(view: View, now: datetime) -> Decision[datetime]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -245,7 +245,7 @@ class Writer:
         first = view.counters.sequence
         rows = [OutboxRow(first + i, message, now) for i, message in enumerate(durable)]
         if rows:
-            view.draw(replace(view.counters, sequence=first + len(rows)))
+            view.draw(view.counters._replace(sequence=first + len(rows)))
         view.changes.outbox += rows
         committed.outbox += rows
         committed.volatile += volatile
@@ -254,7 +254,7 @@ class Writer:
         changes = view.changes
         if not changes:
             return
-        view.mark = changes.mark = replace(changes.mark or view.mark, alive_at=now)
+        view.mark = changes.mark = (changes.mark or view.mark)._replace(alive_at=now)
         await transaction.apply(changes)
         _note(committed, changes, view)
         view.written()

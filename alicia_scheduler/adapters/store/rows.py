@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -210,9 +209,9 @@ def state_from(row: Row) -> EventState:
 # --- executions ---
 
 _PLAIN_DETAIL = {
-    field.name: field.default
-    for field in fields(Execution)
-    if field.name
+    name: default
+    for name, default in Execution._field_defaults.items()
+    if name
     in {
         "reason", "attempt", "fence", "result", "error_message", "error_code", "missed_count", "crash_count",
         "trace_id", "payload",

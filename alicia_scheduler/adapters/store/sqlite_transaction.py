@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -157,8 +156,8 @@ class SqliteTransaction:
         """Puts events whose definition this version cannot read into the state ``error``; the definition is kept."""
         problems = {event_id: unreadable_problem(record) for event_id, record in records.items()}
         stopped = {
-            event_id: replace(
-                states[event_id], status=EventStatus.ERROR, next_time=None, wake_time=None, last_error=text
+            event_id: states[event_id]._replace(
+                status=EventStatus.ERROR, next_time=None, wake_time=None, last_error=text
             )
             for event_id, text in problems.items()
             if text and states[event_id].wake_time

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -158,5 +157,5 @@ async def add_events(store: Store, *names: str, **fields: Any) -> None:
 
 
 async def finish(store: Store, done: Execution, status: ExecutionStatus, end_time: datetime) -> None:
-    ended = replace(done, status=status, end_time=end_time)
+    ended = done._replace(status=status, end_time=end_time)
     await commit(store, Changes(executions={ended.execution_id: ended}))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,7 +164,7 @@ async def test_counts_follow_every_change(store: Store) -> None:
     await commit(store, planned(retry), Changes(outbox=[message(1), message(2)]))
     assert await store.counts(T0) == StoreCounts(3, 7, 1, 1, 1, 2, 3)
     assert (await store.counts(T0 - SECOND)).due == 0
-    done = Changes(executions={"r": replace(retry, status=S.FAILED, retry_time=None)}, sent=[1], deleted={"a": 1})
+    done = Changes(executions={"r": retry._replace(status=S.FAILED, retry_time=None)}, sent=[1], deleted={"a": 1})
     await commit(store, done)
     assert await store.counts(T0) == StoreCounts(2, 7, 1, 1, 0, 1, 2)
 

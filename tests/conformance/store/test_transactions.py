@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -62,8 +61,8 @@ async def test_a_result_keeps_its_value_and_its_type(store: Store, value: object
 
 async def test_an_execution_is_replaced_as_a_whole(store: Store) -> None:
     await commit(store, planned(full_execution("e")))
-    after = replace(
-        full_execution("e"), status=S.COMPLETED, held=False, retry_time=None, end_time=T0, result=None, attempts=(),
+    after = full_execution("e")._replace(
+        status=S.COMPLETED, held=False, retry_time=None, end_time=T0, result=None, attempts=(),
         error_message=None, reason=None, priority=3, due_time=T0 + 9 * SECOND,
     )  # fmt: skip
     await commit(store, Changes(executions={"e": after}))
@@ -116,7 +115,7 @@ async def test_due_events_come_earliest_first_and_no_more_than_asked(store: Stor
 
 
 async def test_events_whose_mark_lies_ahead_are_found(store: Store) -> None:
-    rows = [(record(n, k), replace(state(n, k), mark_time=T0 + k * SECOND)) for k, n in enumerate("abcd", 1)]
+    rows = [(record(n, k), state(n, k)._replace(mark_time=T0 + k * SECOND)) for k, n in enumerate("abcd", 1)]
     await commit(store, creation(*rows))
     assert (await load(store, Needs(ahead_of=T0 + 2 * SECOND, ahead_limit=9))).ahead == ("c", "d")
     snapshot = await load(store, Needs(ahead_of=T0, ahead_limit=1))
@@ -271,7 +270,7 @@ async def test_a_second_transaction_waits_for_the_first(store: Store) -> None:
         async with store.transaction() as transaction:
             seen = (await transaction.load(ids("a"))).states["a"]
             await asyncio.sleep(0)
-            await transaction.apply(Changes(states={"a": replace(seen, run_count=seen.run_count + 1)}))
+            await transaction.apply(Changes(states={"a": seen._replace(run_count=seen.run_count + 1)}))
 
     await asyncio.gather(*(count_up() for _ in range(20)))
     found = await store.event("a")

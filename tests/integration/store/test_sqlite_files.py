@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -279,7 +278,7 @@ async def test_a_path_that_cannot_be_reached_is_unavailable(path: Path) -> None:
 
 async def test_an_execution_written_again_keeps_its_place(store: SqliteStore) -> None:
     await commit(store, planned(execution("e")))
-    await commit(store, Changes(executions={"e": replace(execution("e"), status=S.RUNNING)}))
+    await commit(store, Changes(executions={"e": execution("e")._replace(status=S.RUNNING)}))
     counts = await store.counts(T0)
     assert (counts.executions, counts.pending, counts.running) == (1, 0, 1)
 

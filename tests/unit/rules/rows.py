@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -68,8 +67,8 @@ def rows(definition: ScheduledEvent, at: datetime = NOON, **fields: Any) -> tupl
     state = EventState(1, definition.event_id, EventStatus.ACTIVE, at, at)
     timing = timings(record, state)
     following = timing.next_time(at)
-    state = replace(state, next_time=following, wake_time=timing.due_time(following) if following else None)
-    return record, replace(state, **fields)
+    state = state._replace(next_time=following, wake_time=timing.due_time(following) if following else None)
+    return record, state._replace(**fields)
 
 
 def execution(execution_id: str = "x", **fields: Any) -> Execution:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +37,7 @@ def one(book: Book) -> Execution:
 
 
 def test_a_claim_counts_an_attempt_and_draws_a_fence_of_its_own() -> None:
-    book = Book(rows(event("a", priority=1), at=NOON), (replace(rows(event("b"))[0], key=2), rows(event("b"))[1]))
+    book = Book(rows(event("a", priority=1), at=NOON), ((rows(event("b"))[0])._replace(key=2), rows(event("b"))[1]))
     book.executions = {e: execution(e, event_id=e, event_key=k) for e, k in (("a", 1), ("b", 2))}
     claims = book.claim()
     assert [c.execution.attempt for c in claims] == [1, 1]
@@ -246,7 +245,7 @@ def test_what_a_start_announces() -> None:
     mark = ServiceMark(Counters(), NOON, clean=False, starts=3)
     assert opened(mark, after_noon(5)) == ServiceMark(Counters(), after_noon(5), clean=False, starts=4)
     assert recovery(mark, after_noon(5), 2, 1) == Recovered("start", NOON, after_noon(5), False, 2, 1)
-    clean = replace(mark, clean=True)
+    clean = mark._replace(clean=True)
     assert recovery(clean, after_noon(5), 0, 0) is None
     assert recovery(clean, after_noon(5), 3, 0) == Recovered("start", NOON, after_noon(5), True, 3, 0)
     assert recovery(ServiceMark(), NOON, 0, 0) is None
@@ -257,14 +256,14 @@ def test_execution_ids_tell_events_generations_and_times_apart_and_are_always_th
     ids = {
         fire_id(record, state, NOON),
         fire_id(record, state, NOON + timedelta(microseconds=1)),
-        fire_id(replace(record, key=2), state, NOON),
-        fire_id(record, replace(state, generation=1), NOON),
+        fire_id(record._replace(key=2), state, NOON),
+        fire_id(record, state._replace(generation=1), NOON),
         missed_id(record, state, NOON),
         request_execution_id(record, "r"),
-        request_execution_id(replace(record, key=2), "r"),
+        request_execution_id(record._replace(key=2), "r"),
     }
     assert len(ids) == 7
-    assert fire_id(record, replace(state, status=EventStatus.PAUSED, mark_time=NOON + HOUR), NOON) in ids
+    assert fire_id(record, state._replace(status=EventStatus.PAUSED, mark_time=NOON + HOUR), NOON) in ids
 
 
 def test_a_fraction_lies_between_nought_and_one() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -59,21 +58,21 @@ def test_an_execution_cannot_begin_its_life_half_way(status: ExecutionStatus) ->
 def test_an_unlisted_transition_of_an_event_raises(before: EventStatus, after: EventStatus) -> None:
     book = Book(rows(event(), status=before))
     with pytest.raises(IllegalTransition):
-        book.draft(lambda draft: draft.put_state(replace(book.state(), status=after)))
+        book.draft(lambda draft: draft.put_state(book.state()._replace(status=after)))
 
 
 @pytest.mark.parametrize(("before", "after"), sorted(EVENTS_LISTED))
 def test_a_listed_transition_of_an_event_is_stored(before: EventStatus, after: EventStatus) -> None:
     book = Book(rows(event(), status=before))
-    book.draft(lambda draft: draft.put_state(replace(book.state(), status=after)))
+    book.draft(lambda draft: draft.put_state(book.state()._replace(status=after)))
     assert book.state().status == after
 
 
 def test_a_mark_that_goes_back_begins_another_generation() -> None:
     book = Book(rows(event()))
-    book.draft(lambda draft: draft.put_state(replace(book.state(), mark_time=book.now - MINUTE)))
+    book.draft(lambda draft: draft.put_state(book.state()._replace(mark_time=book.now - MINUTE)))
     assert book.state().generation == 1
-    book.draft(lambda draft: draft.put_state(replace(book.state(), mark_time=book.now + MINUTE)))
+    book.draft(lambda draft: draft.put_state(book.state()._replace(mark_time=book.now + MINUTE)))
     assert book.state().generation == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -212,7 +211,7 @@ def test_a_one_time_event_that_is_late_within_its_window_still_runs() -> None:
 def test_a_rule_that_breaks_stops_its_event_alone() -> None:
     broken = rows(event("broken"))
     whole = rows(event("whole"))
-    book = Book((replace(broken[0], key=2), broken[1]), whole)
+    book = Book((broken[0]._replace(key=2), broken[1]), whole)
     object.__setattr__(book.records["broken"].definition, "schedule_config", None)
     book.tick(after_noon(1))
     assert book.state("broken").status == "error"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from alicia_scheduler.core.commands import Change, CreateEvent, DeleteEvent, UpdateEvent
@@ -74,7 +73,7 @@ def test_counters_and_requests_are_carried_on() -> None:
     request = RequestRecord("r", "f", "{}", NOON)
     view.absorb(Decision(None, requests=(request,), counters=Counters(key=9)))
     assert (view.request("r"), view.counters.key) == (request, 9)
-    view.absorb(Decision(None, mark=replace(view.mark, clean=True), counters=Counters(key=10)))
+    view.absorb(Decision(None, mark=view.mark._replace(clean=True), counters=Counters(key=10)))
     assert view.changes.mark == ServiceMark(Counters(key=10), clean=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -78,8 +77,8 @@ DONE = Execution(
         AttemptRecord(2, SEVEN + timedelta(seconds=1), SEVEN + timedelta(seconds=1.5), ExecutionStatus.COMPLETED),
     ),
 )  # fmt: skip
-FAILED = replace(
-    DONE, status=ExecutionStatus.FAILED, result=None, error_message="it broke", error_code="publish_refused"
+FAILED = DONE._replace(
+    status=ExecutionStatus.FAILED, result=None, error_message="it broke", error_code="publish_refused"
 )
 
 
@@ -129,7 +128,7 @@ def test_a_completed_execution_is_a_durable_result_and_two_volatile_lifecycle_me
 
 @pytest.mark.parametrize("status", [ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT])
 def test_a_failed_execution_is_a_durable_failure_with_its_attempts(status: ExecutionStatus) -> None:
-    messages = announcement_messages(ExecutionChanged("execution_failed", replace(FAILED, status=status)), T, NOW)
+    messages = announcement_messages(ExecutionChanged("execution_failed", FAILED._replace(status=status)), T, NOW)
     (failure,) = messages.durable
     assert (failure.topic, failure.qos) == ("alicia/scheduler/execution_failures", 1)
     document = body(failure)
@@ -141,19 +140,19 @@ def test_a_failed_execution_is_a_durable_failure_with_its_attempts(status: Execu
 
 CHANGED: dict[str, tuple[Execution, set[str]]] = {
     "execution_started": (
-        replace(DONE, status=ExecutionStatus.RUNNING, end_time=None, result=None),
+        DONE._replace(status=ExecutionStatus.RUNNING, end_time=None, result=None),
         {"reason"},
     ),
     "execution_retry": (
-        replace(FAILED, status=ExecutionStatus.RETRYING, retry_time=NOW),
+        FAILED._replace(status=ExecutionStatus.RETRYING, retry_time=NOW),
         {"reason", "error_message", "error_code", "attempts", "retry_time", "retry_time_iso"},
     ),
-    "execution_skipped": (replace(DONE, status=ExecutionStatus.SKIPPED, reason="overlap"), {"reason"}),
+    "execution_skipped": (DONE._replace(status=ExecutionStatus.SKIPPED, reason="overlap"), {"reason"}),
     "execution_missed": (
-        replace(DONE, status=ExecutionStatus.MISSED, missed_count=5, last_missed_time=NOW, start_time=None),
+        DONE._replace(status=ExecutionStatus.MISSED, missed_count=5, last_missed_time=NOW, start_time=None),
         {"reason", "last_missed_time", "last_missed_time_iso"},
     ),
-    "execution_cancelled": (replace(DONE, status=ExecutionStatus.CANCELLED), {"reason"}),
+    "execution_cancelled": (DONE._replace(status=ExecutionStatus.CANCELLED), {"reason"}),
 }
 
 
@@ -223,7 +222,7 @@ def test_the_state_of_an_event_is_retained() -> None:
 
 
 def test_an_event_that_rests_has_no_next_run_though_the_planner_will_wake_for_it() -> None:
-    resting = replace(STATE, status=EventStatus.PAUSED, next_time=None)
+    resting = STATE._replace(status=EventStatus.PAUSED, next_time=None)
     assert body(state_message(RECORD, resting, T))["next_run"] is None
 
 
@@ -299,7 +298,7 @@ def test_an_execution_shows_its_times_in_the_zone_of_its_reader() -> None:
 
 
 def test_an_execution_that_has_not_begun_has_no_duration() -> None:
-    waiting = replace(DONE, status=ExecutionStatus.PENDING, attempt=0, start_time=None, end_time=None, attempts=())
+    waiting = DONE._replace(status=ExecutionStatus.PENDING, attempt=0, start_time=None, end_time=None, attempts=())
     document = execution_document(waiting)
     assert (document["duration"], document["retry_count"], document["attempts"]) == (None, 0, [])
 
