@@ -82,7 +82,7 @@ class Snapshot:
         ready: Ids of the executions that may run, in the order to run them.
         interrupted: Ids of executions found running.
         ahead: Ids of events whose mark lies in the future.
-        total_events: How many events are stored.
+        total_events: How many events are stored; None when no event was asked for by id.
     """
 
     records: Mapping[str, EventRecord] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Snapshot:
     ready: tuple[str, ...] = ()
     interrupted: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
-    total_events: int = 0
+    total_events: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

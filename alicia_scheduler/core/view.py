@@ -37,7 +37,8 @@ class View:
         """Adds rows from the store; a row that a decision has changed meanwhile stays as decided."""
         self.due, self.ready = snapshot.due, snapshot.ready
         self.interrupted, self.ahead = snapshot.interrupted, snapshot.ahead
-        self.total_events = snapshot.total_events
+        if snapshot.total_events is not None:
+            self.total_events = snapshot.total_events
         for event_id, record in snapshot.records.items():
             if event_id not in self.changes.deleted:
                 self._records.setdefault(event_id, record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Any
 
-from alicia_scheduler.adapters.store.rows import Row, instant, micros
+from alicia_scheduler.adapters.store.rows import Row, instant, micros, packed_object
 from alicia_scheduler.core.outbox import OutboxRow, OutgoingMessage
 
 
@@ -13,7 +13,7 @@ def outbox_row(row: OutboxRow) -> Row:
     """The row of a waiting message."""
     message = row.message
     payload, encoded = _text_of(message.payload)
-    return [row.sequence, message.topic, payload, encoded, micros(row.created_at), _detail(message)]
+    return [row.sequence, message.topic, payload, encoded, micros(row.created_at), packed_object(_detail(message))]
 
 
 def outbox_from(row: Row) -> OutboxRow:

@@ -1,8 +1,8 @@
 """How records become rows and rows become records.
 
-A row is a JSON array, in both directions. Instants are whole microseconds since the epoch. Fields that are seldom set
-stand together in one JSON object, ``detail``, and only when they differ from their default: rows stay short, and a new
-field needs no new column.
+A row goes in as a sequence of parameters and comes out as a JSON array. Instants are whole microseconds since the
+epoch. Fields that are seldom set stand together in one JSON object, ``detail``, and only when they differ from their
+default: rows stay short, and a new field needs no new column.
 """
 
 from __future__ import annotations
@@ -47,19 +47,32 @@ EXECUTION_ROW = (
 )
 RECORD_ROW = "json_array(r.key, r.event_id, r.revision, r.origin, r.created_time, r.updated_time, r.definition)"
 
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _EVENT_STATUS = {str(status): status for status in EventStatus}
 _STATUS = {str(status): status for status in ExecutionStatus}
 _TRIGGERED_BY = {str(cause): cause for cause in TriggeredBy}
 
 
 def packed(rows: Iterable[Any]) -> str:
-    """The rows as the one JSON parameter of a statement.
+    """The values as the one JSON parameter of a statement.
 
     Raises:
         StoreError: A row holds something that JSON cannot say.
     """
     try:
         return json.dumps(list(rows), allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"a row cannot be stored: {error}") from error
+
+
+def packed_object(value: Mapping[str, Any]) -> str:
+    """The object as JSON text.
+
+    Raises:
+        StoreError: It holds something that JSON cannot say.
+    """
+    try:
+        return _encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"a row cannot be stored: {error}") from error
 
@@ -106,7 +119,7 @@ def record_row(record: EventRecord) -> Row:
         definition.module_id,
         definition.schedule_type,
         definition.name.casefold(),
-        list(definition.tags),
+        packed(definition.tags),
         micros(record.created_at),
         micros(record.updated_at),
         definition.model_dump_json(),
@@ -147,7 +160,7 @@ def state_row(state: EventState) -> Row:
     return [
         state.key,
         state.event_id,
-        state.status,
+        state.status.value,
         micros(state.mark_time),
         micros(state.anchor_time),
         micros_or_none(state.next_time),
@@ -161,12 +174,12 @@ def state_row(state: EventState) -> Row:
         state.skipped_count,
         state.missed_count,
         micros_or_none(state.last_run_time),
-        state.last_status,
+        None if state.last_status is None else state.last_status.value,
         _state_detail(state),
     ]
 
 
-def _state_detail(state: EventState) -> dict[str, Any] | None:
+def _state_detail(state: EventState) -> str | None:
     detail = {
         "last_error": state.last_error,
         "paused_at": micros_or_none(state.paused_at),
@@ -174,7 +187,8 @@ def _state_detail(state: EventState) -> dict[str, Any] | None:
         "pause_note": state.pause_note,
         "pause_cause": state.pause_cause,
     }
-    return {name: value for name, value in detail.items() if value is not None} or None
+    rare = {name: value for name, value in detail.items() if value is not None}
+    return packed_object(rare) if rare else None
 
 
 def state_from(row: Row) -> EventState:
@@ -226,8 +240,8 @@ def execution_row(execution: Execution) -> Row:
         execution.execution_id,
         execution.event_key,
         execution.event_id,
-        execution.status,
-        execution.triggered_by,
+        execution.status.value,
+        execution.triggered_by.value,
         micros(execution.scheduled_time),
         micros(execution.due_time),
         micros(execution.created_at),
@@ -235,7 +249,7 @@ def execution_row(execution: Execution) -> Row:
         int(execution.held),
         micros_or_none(execution.retry_time),
         micros_or_none(execution.end_time),
-        _execution_detail(execution),
+        packed_object(_execution_detail(execution)),
     ]
 
 

@@ -1,8 +1,8 @@
-"""The store on one SQLite file: one connection writes, two read, and every statement moves all its rows in one step.
+"""The store on one SQLite file: one connection writes, two read, and every statement moves many rows in one step.
 
 A row at a time would cost a trip to the connection's thread each, or, with ``executemany``, a fight for Python's
-interpreter lock at every row while the event loop is busy. So rows travel as JSON, and the number of trips for a
-transaction is small and the same for one row and for a thousand.
+interpreter lock at every row while the event loop is busy. So the number of trips for a transaction is small and the
+same for one row and for a thousand, and rows that were just written are kept at hand (``hot_rows``).
 
 Durability: write-ahead log with ``synchronous = FULL``, so a commit that returned survives a power cut. Opening reads
 the version and the service mark, nothing that grows with what is stored (``schema.CHECKED_BYTES`` bounds the check
@@ -23,10 +23,10 @@ from alicia_scheduler.adapters.store.backup import back_up
 from alicia_scheduler.adapters.store.ballast import Ballast
 from alicia_scheduler.adapters.store.connection import Connection, connect_reader, connect_writer, finished
 from alicia_scheduler.adapters.store.failures import DiskFull, store_errors
+from alicia_scheduler.adapters.store.hot_rows import HotRows
 from alicia_scheduler.adapters.store.listing import event_cursor, events_page, execution_cursor, executions_page
 from alicia_scheduler.adapters.store.outbox_rows import outbox_from
 from alicia_scheduler.adapters.store.process_lock import ProcessLock
-from alicia_scheduler.adapters.store.record_cache import RecordCache
 from alicia_scheduler.adapters.store.retention import RetentionSteps
 from alicia_scheduler.adapters.store.rows import execution_from, mark_from, micros, record_from, state_from, unpacked
 from alicia_scheduler.adapters.store.schema import check_file, check_library, migrate
@@ -57,7 +57,7 @@ class SqliteStore:
         self._path = path.absolute()
         self._lock = ProcessLock(self._path)
         self._ballast = Ballast(self._path, ballast_bytes)
-        self._cache = RecordCache()
+        self._hot = HotRows()
         self._retention = RetentionSteps()
         self._turn = asyncio.Lock()
         self._sql = statements("reading")
@@ -108,7 +108,7 @@ class SqliteStore:
         """Waits for the transaction under way, ends the connections and gives the file back."""
         async with self._turn:
             self._writer, self._points, self._lists = None, None, None
-            self._cache.clear()
+            self._hot.clear()
             await finished(self._open.aclose())
 
     # --- writing ---
@@ -123,10 +123,15 @@ class SqliteStore:
         """
         async with self._turn:
             self._refuse_without_reserve()
-            transaction = SqliteTransaction(_opened(self._writer), self._cache)
-            async with self._written():
+            writer = _opened(self._writer)
+            transaction = SqliteTransaction(writer, self._hot)
+            try:
                 yield transaction
-            self._cache.committed(transaction.written)
+                await finished(transaction.commit())
+            except BaseException:
+                await finished(writer.roll_back())
+                raise
+            self._hot.committed(transaction.written)
             self._retention.grew(transaction.planned)
 
     @asynccontextmanager

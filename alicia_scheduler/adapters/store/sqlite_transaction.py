@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from alicia_scheduler.adapters.store.connection import Connection
 from alicia_scheduler.adapters.store.failures import DuplicateExecution, is_duplicate
+from alicia_scheduler.adapters.store.hot_rows import HotRows, Written
+from alicia_scheduler.adapters.store.many_rows import Step, many_rows
 from alicia_scheduler.adapters.store.outbox_rows import outbox_row
-from alicia_scheduler.adapters.store.record_cache import RecordCache
 from alicia_scheduler.adapters.store.rows import (
+    Row,
     execution_from,
     execution_row,
     instant_or_none,
@@ -32,30 +34,35 @@ from alicia_scheduler.core.decision import Changes, Needs, Snapshot
 from alicia_scheduler.core.state import UNFINISHED, EventRecord, EventState, EventStatus, Execution, RequestRecord
 from alicia_scheduler.errors import StoreError
 
+Query = tuple[str, Mapping[str, Any]]
+
 MOST_UNFINISHED = 1000
 """So many unfinished executions of one event are loaded at most, the oldest ones."""
 
 
 class SqliteTransaction:
-    """Reads and writes in a number of statements that does not depend on the number of rows.
+    """Reads and writes in a number of trips that does not depend on the number of rows.
+
+    Writes wait until something is read or the transaction ends, and travel together with that.
 
     Attributes:
-        written: The records written so far, None for a key that was removed; they become the cache's at the commit.
+        written: The rows written so far; they are kept at hand once they are committed.
         planned: Ids of the events that got new executions.
     """
 
-    def __init__(self, connection: Connection, cache: RecordCache) -> None:
+    def __init__(self, connection: Connection, hot: HotRows) -> None:
         self._connection = connection
-        self._cache = cache
+        self._hot = hot
         self._sql = statements("transaction")
         self._begun = False
-        self.written: dict[int, EventRecord | None] = {}
+        self._steps: list[Step] = []
+        self._new: set[str] = set()
+        self.written = Written()
         self.planned: set[str] = set()
 
     async def load(self, needs: Needs) -> Snapshot:
         """The rows that ``needs`` names, as they stand within this transaction; raises StoreError."""
-        await self._begin()
-        named = await self._executions("executions", bool(needs.execution_ids), ids=packed(needs.execution_ids))
+        named = await self._named(needs.execution_ids)
         ready = await self._ready(needs)
         interrupted = await self._executions("interrupted", needs.interrupted, limit=needs.interrupted_limit)
         executions = {execution.execution_id: execution for execution in (*named, *ready, *interrupted)}
@@ -64,7 +71,7 @@ class SqliteTransaction:
         states, total_events = await self._states(needs, executions.values(), [*due, *ahead])
         unfinished = await self._unfinished(states, executions.values())
         records = await self._records(states.values())
-        stopped = await self._stop_unreadable(records, states)
+        stopped = self._stop_unreadable(records, states)
         return Snapshot(
             records=records,
             states=states | stopped,
@@ -78,81 +85,117 @@ class SqliteTransaction:
         )
 
     async def apply(self, changes: Changes) -> None:
-        """Writes the rows, removals first.
+        """Writes the rows, removals first; what the store says against them is raised when they reach it.
 
         Raises:
             DuplicateExecution: An execution that must be new exists.
-            StoreError: The store could not write.
+            StoreError: A row cannot be stored, or the store could not write.
         """
-        await self._begin()
-        await self._write("delete_events", changes.deleted.values())
-        await self._write("put_records", map(record_row, changes.records.values()))
-        await self._write("put_states", map(state_row, changes.states.values()))
-        await self._write_executions(changes)
-        await self._write("put_requests", map(request_row, changes.requests.values()))
-        await self._write("add_outbox", map(outbox_row, changes.outbox))
-        await self._write("delete_sent", changes.sent)
+        if changes.deleted:
+            self._steps.append((self._sql["delete_events"], (packed(changes.deleted.values()),)))
+        self._write("put_records", [record_row(record) for record in changes.records.values()])
+        self._write("put_states", [state_row(state) for state in changes.states.values()])
+        self._write_executions(changes)
+        self._write("put_requests", [request_row(request) for request in changes.requests.values()])
+        self._write("add_outbox", [outbox_row(row) for row in changes.outbox])
+        if changes.sent:
+            self._steps.append((self._sql["delete_sent"], (packed(changes.sent),)))
         if changes.mark is not None:
-            await self._connection.run(self._sql["put_mark"], **mark_values(changes.mark))
-        self.written.update(dict.fromkeys(changes.deleted.values()))
-        self.written.update({record.key: record for record in changes.records.values()})
+            self._steps.append((self._sql["put_mark"], mark_values(changes.mark)))
+        self._note(changes)
 
     async def next_wake_time(self, now: datetime) -> datetime | None:
         """The earliest wake time of an event or time of a retry after ``now``; raises StoreError."""
-        await self._begin()
-        row = await self._connection.row(self._sql["next_wake_time"], now=micros(now))
+        row = await self._row("next_wake_time", now=micros(now))
         return instant_or_none(row[0]) if row else None
 
-    async def _begin(self) -> None:
+    async def commit(self) -> None:
+        """Makes what was written durable; raises as ``apply`` does."""
+        if self._begun or self._steps:
+            await self._trip(None, commit=True)
+
+    # --- trips ---
+
+    async def _trip(self, query: Query | None, *, commit: bool = False) -> tuple[Any, ...] | None:
+        steps, self._steps = self._steps, []
         if not self._begun:
-            await self._connection.run("BEGIN IMMEDIATE")
+            steps = [("BEGIN IMMEDIATE", ()), *steps]
             self._begun = True
+        try:
+            return await self._connection.steps(steps, query, commit=commit)
+        except StoreError as error:
+            if is_duplicate(error):
+                raise await self._duplicate(error) from error
+            raise
+
+    async def _row(self, name: str, **values: Any) -> tuple[Any, ...] | None:
+        return await self._trip((self._sql[name], values))
+
+    async def _rows(self, name: str, **values: Any) -> list[Any]:
+        row = await self._row(name, **values)
+        return unpacked(row[0]) if row and row[0] is not None else []
+
+    async def _duplicate(self, error: StoreError) -> StoreError:
+        ids = await self._rows("known_executions", ids=packed(self._new))
+        return DuplicateExecution(f"planned already: {', '.join(ids)}") if ids else error
 
     # --- reading ---
 
+    async def _named(self, execution_ids: Collection[str]) -> list[Execution]:
+        """The executions by id, in the order of the ids; those not at hand are read."""
+        found = {id_: self.written.executions.get(id_) or self._hot.execution(id_) for id_ in execution_ids}
+        missing = [id_ for id_, execution in found.items() if execution is None]
+        for execution in await self._executions("executions", bool(missing), ids=packed(missing)):
+            found[execution.execution_id] = execution
+        return [execution for execution in found.values() if execution is not None]
+
     async def _executions(self, name: str, needed: bool, **values: Any) -> list[Execution]:
-        if not needed:
-            return []
-        return [execution_from(row) for row in await self._connection.rows(self._sql[name], **values)]
+        return [execution_from(row) for row in await self._rows(name, **values)] if needed else []
 
     async def _ready(self, needs: Needs) -> list[Execution]:
-        if needs.ready_at is None:
+        if needs.ready_at is None or needs.ready_limit <= 0:
             return []
-        at, limit = micros(needs.ready_at), needs.ready_limit
-        return await self._executions("ready", limit > 0, at=at, limit=limit)
+        return await self._named(await self._rows("ready", at=micros(needs.ready_at), limit=needs.ready_limit))
 
     async def _timed(self, name: str, at: datetime | None, limit: int) -> list[EventState]:
         if at is None or limit <= 0:
             return []
-        return [state_from(row) for row in await self._connection.rows(self._sql[name], at=micros(at), limit=limit)]
+        return [state_from(row) for row in await self._rows(name, at=micros(at), limit=limit)]
 
     async def _states(
-        self, needs: Needs, executions: Iterable[Execution], found: list[EventState]
-    ) -> tuple[dict[str, EventState], int]:
-        known = {state.key for state in found}
-        keys = packed({execution.event_key for execution in executions} - known)
-        row = await self._connection.row(self._sql["states"], keys=keys, event_ids=packed(needs.event_ids))
-        rows, total_events = (unpacked(row[0]), row[1]) if row else ([], 0)
-        return {state.event_id: state for state in (*found, *map(state_from, rows))}, total_events
+        self, needs: Needs, executions: Iterable[Execution], found: Iterable[EventState]
+    ) -> tuple[dict[str, EventState], int | None]:
+        states = {state.key: state for state in found}
+        missing: set[int] = set()
+        for key in {execution.event_key for execution in executions} - states.keys():
+            state = self.written.states.get(key) or self._hot.state(key)
+            if state is None:
+                missing.add(key)
+            else:
+                states[key] = state
+        total_events = None
+        if missing or needs.event_ids:
+            row = await self._row("states", keys=packed(missing), event_ids=packed(needs.event_ids))
+            rows, total_events = (unpacked(row[0]), row[1]) if row else ([], 0)
+            states |= {state.key: state for state in map(state_from, rows)}
+        return {state.event_id: state for state in states.values()}, total_events
 
     async def _records(self, states: Iterable[EventState]) -> dict[str, EventRecord]:
         found: dict[str, EventRecord] = {}
         missing: list[int] = []
         for state in states:
-            record = self.written.get(state.key) or self._cache.get(state.key)
+            record = self.written.records.get(state.key) or self._hot.record(state.key)
             if record is None:
                 missing.append(state.key)
             else:
                 found[state.event_id] = record
-        for row in await self._connection.rows(self._sql["records"], keys=packed(missing)) if missing else ():
+        for row in await self._rows("records", keys=packed(missing)) if missing else ():
             record = record_from(row)
-            self._cache.put(record)
+            self._hot.keep_record(record)
             found[record.event_id] = record
         return found
 
-    async def _stop_unreadable(
-        self, records: dict[str, EventRecord], states: dict[str, EventState]
-    ) -> dict[str, EventState]:
+    def _stop_unreadable(self, records: dict[str, EventRecord], states: dict[str, EventState]) -> dict[str, EventState]:
         """Puts events whose definition this version cannot read into the state ``error``; the definition is kept."""
         problems = {event_id: unreadable_problem(record) for event_id, record in records.items()}
         stopped = {
@@ -162,40 +205,40 @@ class SqliteTransaction:
             for event_id, text in problems.items()
             if text and states[event_id].wake_time
         }
-        await self._write("put_states", map(state_row, stopped.values()))
+        self._write("put_states", [state_row(state) for state in stopped.values()])
+        self.written.states.update({state.key: state for state in stopped.values()})
         return stopped
 
     async def _unfinished(self, states: dict[str, EventState], seen: Iterable[Execution]) -> list[Execution]:
         """The unfinished executions of the events that have more of them than were seen already."""
+        busy = [state for state in states.values() if state.unfinished]
+        if not busy:
+            return []
         loaded = Counter(execution.event_key for execution in seen if execution.status in UNFINISHED)
-        keys = [state.key for state in states.values() if state.unfinished > loaded[state.key]]
+        keys = [state.key for state in busy if state.unfinished > loaded[state.key]]
         return await self._executions("unfinished", bool(keys), keys=packed(keys), limit=MOST_UNFINISHED)
 
     async def _requests(self, request_ids: frozenset[str]) -> dict[str, RequestRecord]:
         if not request_ids:
             return {}
-        rows = await self._connection.rows(self._sql["requests"], ids=packed(request_ids))
-        return {row[0]: request_from(row) for row in rows}
+        return {row[0]: request_from(row) for row in await self._rows("requests", ids=packed(request_ids))}
 
     # --- writing ---
 
-    async def _write(self, name: str, rows: Iterable[Any]) -> None:
-        every = list(rows)
-        if every:
-            await self._connection.run(self._sql[name], rows=packed(every))
+    def _write(self, name: str, rows: Sequence[Row]) -> None:
+        if rows:
+            self._steps += many_rows(self._sql[name], rows)
 
-    async def _write_executions(self, changes: Changes) -> None:
-        new = [execution for id_, execution in changes.executions.items() if id_ in changes.new_executions]
-        old = [execution for id_, execution in changes.executions.items() if id_ not in changes.new_executions]
-        try:
-            await self._write("add_executions", map(execution_row, new))
-        except StoreError as error:
-            if is_duplicate(error):
-                raise await self._duplicate(changes) from error
-            raise
-        await self._write("put_executions", map(execution_row, old))
-        self.planned.update(execution.event_id for execution in new)
+    def _write_executions(self, changes: Changes) -> None:
+        new = changes.new_executions
+        added = [execution for id_, execution in changes.executions.items() if id_ in new]
+        self._write("add_executions", [execution_row(execution) for execution in added])
+        self._write("put_executions", [execution_row(e) for id_, e in changes.executions.items() if id_ not in new])
+        self._new |= new
+        self.planned.update(execution.event_id for execution in added)
 
-    async def _duplicate(self, changes: Changes) -> DuplicateExecution:
-        ids = await self._connection.rows(self._sql["known_executions"], ids=packed(changes.new_executions))
-        return DuplicateExecution(f"planned already: {', '.join(ids)}")
+    def _note(self, changes: Changes) -> None:
+        self.written.records.update(dict.fromkeys(changes.deleted.values()))
+        self.written.records.update({record.key: record for record in changes.records.values()})
+        self.written.states.update({state.key: state for state in changes.states.values()})
+        self.written.executions.update(changes.executions)

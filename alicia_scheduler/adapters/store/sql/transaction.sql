@@ -1,6 +1,6 @@
--- The statements of a write transaction. Rows go in as one JSON array of arrays and come out as one JSON array, so
--- every statement is a single step, however many rows it moves. {state}, {execution} and {record} stand for the
--- columns of a row in the order in which rows.py reads them.
+-- The statements of a write transaction. Many rows are a single step: they go in as {values}, one group of parameters
+-- each, and come out as one JSON array. {state}, {execution} and {record} stand for the columns of a row in the order in
+-- which rows.py reads them.
 
 -- name: due_states
 -- Events that need the planner, earliest first.
@@ -38,28 +38,22 @@ FROM executions AS e
 WHERE e.execution_id IN (SELECT value FROM json_each(:ids))
 
 -- name: ready
--- Executions that may run, in the order to run them.
-SELECT json_group_array({execution})
+-- Ids of the executions that may run, in the order to run them.
+SELECT json_group_array(execution_id)
 FROM (
-    SELECT x.*
-    FROM (
-        SELECT * FROM (
-            SELECT id, priority, due_time, execution_id FROM executions INDEXED BY executions_ready
-            WHERE status = 'pending' AND held = 0
-            ORDER BY priority DESC, due_time, execution_id LIMIT :limit
-        )
-        UNION ALL
-        SELECT * FROM (
-            SELECT id, priority, due_time, execution_id FROM executions INDEXED BY executions_retrying
-            WHERE status = 'retrying' AND retry_time <= :at
-            ORDER BY priority DESC, due_time, execution_id LIMIT :limit
-        )
-        ORDER BY 2 DESC, 3, 4 LIMIT :limit
-    ) AS found
-    CROSS JOIN executions AS x ON x.id = found.id
-    ORDER BY found.priority DESC, found.due_time, found.execution_id
-    LIMIT :limit
-) AS e
+    SELECT * FROM (
+        SELECT execution_id, priority, due_time FROM executions INDEXED BY executions_ready
+        WHERE status = 'pending' AND held = 0
+        ORDER BY priority DESC, due_time, execution_id LIMIT :limit
+    )
+    UNION ALL
+    SELECT * FROM (
+        SELECT execution_id, priority, due_time FROM executions INDEXED BY executions_retrying
+        WHERE status = 'retrying' AND retry_time <= :at
+        ORDER BY priority DESC, due_time, execution_id LIMIT :limit
+    )
+    ORDER BY 2 DESC, 3, 1 LIMIT :limit
+)
 
 -- name: interrupted
 -- Executions found running.
@@ -102,10 +96,7 @@ INSERT INTO events (
     key, event_id, revision, origin, namespace, module_id, schedule_type, folded_name, tags, created_time,
     updated_time, definition
 )
-SELECT
-    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11
-FROM json_each(:rows) WHERE true
+VALUES {values}
 ON CONFLICT (key) DO UPDATE SET
     revision = excluded.revision, origin = excluded.origin, namespace = excluded.namespace,
     module_id = excluded.module_id, schedule_type = excluded.schedule_type, folded_name = excluded.folded_name,
@@ -118,11 +109,7 @@ INSERT INTO states (
     key, event_id, status, mark_time, anchor_time, next_time, wake_time, generation, unfinished, fired_count,
     run_count, success_count, failure_count, skipped_count, missed_count, last_run_time, last_status, detail
 )
-SELECT
-    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
-    value ->> 16, value ->> 17
-FROM json_each(:rows) WHERE true
+VALUES {values}
 ON CONFLICT (key) DO UPDATE SET
     status = excluded.status, mark_time = excluded.mark_time, anchor_time = excluded.anchor_time,
     next_time = excluded.next_time, wake_time = excluded.wake_time, generation = excluded.generation,
@@ -137,10 +124,7 @@ INSERT INTO executions (
     execution_id, event_key, event_id, status, triggered_by, scheduled_time, due_time, created_time, priority, held,
     retry_time, end_time, detail
 )
-SELECT
-    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-FROM json_each(:rows)
+VALUES {values}
 
 -- name: put_executions
 -- Inserts or replaces executions. What an execution is made from never changes, so those columns and their indexes rest.
@@ -148,10 +132,7 @@ INSERT INTO executions (
     execution_id, event_key, event_id, status, triggered_by, scheduled_time, due_time, created_time, priority, held,
     retry_time, end_time, detail
 )
-SELECT
-    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-FROM json_each(:rows) WHERE true
+VALUES {values}
 ON CONFLICT (execution_id) DO UPDATE SET
     status = excluded.status, triggered_by = excluded.triggered_by, due_time = excluded.due_time,
     priority = excluded.priority, held = excluded.held, retry_time = excluded.retry_time,
@@ -165,16 +146,14 @@ WHERE execution_id IN (SELECT value FROM json_each(:ids))
 -- name: put_requests
 -- Keeps the answers that request ids got.
 INSERT INTO requests (request_id, fingerprint, answer, answered_time)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3
-FROM json_each(:rows) WHERE true
+VALUES {values}
 ON CONFLICT (request_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, answer = excluded.answer, answered_time = excluded.answered_time
 
 -- name: add_outbox
 -- Adds messages to send.
 INSERT INTO outbox (sequence, topic, payload, encoded, created_time, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(:rows)
+VALUES {values}
 
 -- name: delete_sent
 -- Removes messages that the broker has acknowledged.
