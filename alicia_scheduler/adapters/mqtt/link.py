@@ -9,25 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from alicia_scheduler.adapters.mqtt.acks import AckWindow
-from alicia_scheduler.adapters.mqtt.encoding import NO_PROPERTIES, encoded_properties, packet_size
+from alicia_scheduler.adapters.mqtt.encoding import publish_packet
 from alicia_scheduler.adapters.mqtt.loop_client import ConnectRefused, Ending, LinkTarget, LoopClient
 from alicia_scheduler.adapters.mqtt.options import MqttOptions
-from alicia_scheduler.adapters.mqtt.outgoing import Outgoing, Receipt
+from alicia_scheduler.adapters.mqtt.outgoing import Handed, Outgoing, Receipt
 from alicia_scheduler.adapters.mqtt.packets import subscribe_properties
 from alicia_scheduler.adapters.mqtt.reasons import (
     PACKET_TOO_LARGE,
     RETAIN_NOT_SUPPORTED,
-    TOPIC_NAME_INVALID,
     refusal,
 )
 from alicia_scheduler.adapters.mqtt.subscriptions import OWN
@@ -67,21 +65,15 @@ class Link(LoopClient):
             message = replace(message, qos=self.limits.maximum_qos)
         self._outgoing.put(message, receipt)
 
-    def _transmit(self, message: OutgoingMessage) -> MQTTMessageInfo:
+    def _transmit(self, message: OutgoingMessage) -> Handed:
         limits = self.limits
         if message.retain and not limits.retain_available:
             raise refusal(message.topic, RETAIN_NOT_SUPPORTED)
-        encoded = encoded_properties(message) if self.target.v5 else NO_PROPERTIES
-        if packet_size(message, encoded) > limits.maximum_packet_size:
+        packet_id = self._paho.next_packet_id() if message.qos else 0
+        packet = publish_packet(message, packet_id, v5=self.target.v5)
+        if len(packet) > limits.maximum_packet_size:
             raise refusal(message.topic, PACKET_TOO_LARGE)
-        properties = cast("Properties", encoded)
-        try:
-            info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
-        except ValueError as error:
-            raise refusal(message.topic, TOPIC_NAME_INVALID) from error
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BusUnavailable(f"the message could not be handed to the connection: {info.rc.name}")
-        return info
+        return Handed(packet_id, self._paho.send_joined(packet))
 
     async def subscribe_to(self, topic_filter: str, qos: int, identifier: int) -> int:
         """Subscribes and returns the broker's reason code (0x80 or more: refused).

@@ -91,14 +91,10 @@ class LoopClient(aiomqtt.Client, abc.ABC):
         paho = cast("PahoClient", self._client)
         # Before the connect: what a kept session holds arrives together with the CONNACK.
         paho.manual_ack_set(True)
-        # No limit of paho's own: ``Outgoing`` has one, and paho walks through all messages at every PUBACK otherwise.
-        paho.max_inflight_messages_set(0)
         paho.connect_timeout = options.connect_timeout_s
-        # ``on_answer`` does its work; for QoS 0 paho builds two objects per message only to call it.
-        paho.on_publish = None
         paho.disable_logger()
         # A broker may remember half-finished QoS 2 messages of the connection before under their packet ids.
-        paho.continue_packet_ids_after(target.first_packet_id)
+        paho.start_publishing(target.first_packet_id)
         return paho
 
     @property

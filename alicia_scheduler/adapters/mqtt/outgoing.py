@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple
 
 from alicia_scheduler.adapters.mqtt.reasons import refusal
 from alicia_scheduler.core.outbox import OutgoingMessage
@@ -15,16 +15,19 @@ from alicia_scheduler.ports import PublishReceipt
 Receipt = asyncio.Future[PublishReceipt]
 
 _ACCEPTED = PublishReceipt()
+_NOBODY = ("", None)
 
 
-class Handed(Protocol):
-    """What the library gives for a message that it took."""
+class Handed(NamedTuple):
+    """A message on its way.
 
-    mid: int
+    Attributes:
+        packet_id: What the broker's answer will name; 0 for QoS 0.
+        written: Tells whether it has gone to the socket, which is all that will ever be known of QoS 0.
+    """
 
-    def is_published(self) -> bool:
-        """Whether it is out, which for QoS 0 means: written to the socket."""
-        ...
+    packet_id: int
+    written: Callable[[], bool]
 
 
 def fail(receipt: Receipt, error: BusError) -> None:
@@ -66,7 +69,7 @@ class Outgoing:
     def written(self) -> None:
         """Something was written to the socket, which is all that will ever be known of QoS 0 messages."""
         unwritten = self._unwritten
-        while unwritten and unwritten[0][0].is_published():
+        while unwritten and unwritten[0][0].written():
             _, receipt = unwritten.popleft()
             if not receipt.done():
                 receipt.set_result(_ACCEPTED)
@@ -74,8 +77,10 @@ class Outgoing:
             self._advance()
 
     def acknowledged(self, packet_id: int, reason_code: int) -> None:
-        """The broker answered; what waits moves up."""
-        topic, receipt = self._unacknowledged.pop(packet_id)
+        """The broker answered; what waits moves up. An answer to nothing is ignored."""
+        topic, receipt = self._unacknowledged.pop(packet_id, _NOBODY)
+        if receipt is None:
+            return
         if reason_code >= 0x80:
             fail(receipt, refusal(topic, reason_code))
         elif not receipt.done():
@@ -107,6 +112,6 @@ class Outgoing:
             fail(receipt, error)
             return
         if message.qos:
-            self._unacknowledged[handed.mid] = (message.topic, receipt)
+            self._unacknowledged[handed.packet_id] = (message.topic, receipt)
         else:
             self._unwritten.append((handed, receipt))

@@ -1,4 +1,4 @@
-"""paho's client, changed where it offers no other door: reading, the answers to publishes, failing handshakes."""
+"""paho's client, changed where it offers no other door: reading, publishing and its answers, failing handshakes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ import ssl
 from collections.abc import Callable
 from typing import Literal
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 
+from alicia_scheduler.adapters.mqtt.joining import Joining
+from alicia_scheduler.errors import BusUnavailable
+
 BLOCK_BYTES = 65_536
+JOINED_BYTES = 65_536
+"""So much goes to the socket at once; the rest follows in further pieces."""
+
+_PUBACK = 0x40
 
 
 class PahoClient(Client):
-    """A paho client that reads in blocks, and hands the answer to a publish over as packet id and reason code.
+    """A paho client that reads in blocks, publishes in blocks, and hands an answer over as packet id and reason code.
 
-    paho itself reads a packet with three or more system calls, builds two objects per PUBACK that cost more than
-    everything else about it, and answers a PUBREC that refuses a message as if it had accepted it.
+    paho itself reads a packet with three or more system calls, writes each with one, builds two objects per PUBACK that
+    cost more than everything else about it, keeps every unacknowledged message a second time, and answers a PUBREC that
+    refuses a message as if it had accepted it.
 
     Attributes:
         on_answer: Called with the packet id and the reason code of a PUBACK, a PUBCOMP, or a PUBREC that refuses.
@@ -27,12 +35,27 @@ class PahoClient(Client):
     _block: bytes = b""
     _position: int = 0
     _may_receive: bool = False
+    _joining: Joining
     on_answer: Callable[[int, int], None]
 
     def read_some(self) -> None:
         """Handles some packets, out of the block read before or else out of a new one."""
+        if not self._in_packet["command"]:
+            self._take_answers()
         self._may_receive = self._position >= len(self._block)
         self.loop_read()
+
+    def _take_answers(self) -> None:
+        """Handles the PUBACKs at the front of the block: they come in crowds, and paho takes them a byte at a time."""
+        block, start = self._block, self._position
+        while len(block) - start >= 4 and block[start] == _PUBACK:
+            length = block[start + 1]
+            end = start + 2 + length
+            if not 2 <= length < 0x80 or end > len(block):
+                return
+            self._position = end
+            self.on_answer(block[start + 2] << 8 | block[start + 3], block[start + 4] if length > 2 else 0)
+            start = end
 
     @property
     def has_unread(self) -> bool:
@@ -60,9 +83,52 @@ class PahoClient(Client):
         """Takes the last ping as answered."""
         self._ping_t = 0.0
 
-    def continue_packet_ids_after(self, packet_id: int) -> None:
-        """Makes the next packet id the one after ``packet_id``."""
-        self._last_mid = packet_id
+    def next_packet_id(self) -> int:
+        """A packet id for a message of our own encoding."""
+        return self._mid_generate()
+
+    def send_joined(self, packet: bytes) -> Callable[[], bool]:
+        """Queues an encoded PUBLISH; those of one turn of the event loop go to the socket together.
+
+        Returns:
+            Whether it has gone, for whoever asks later.
+
+        Raises:
+            BusUnavailable: There is no connection.
+        """
+        if self._sock is None:
+            raise BusUnavailable("the message could not be handed to the connection: it is gone")
+        if self._joining.size + len(packet) > JOINED_BYTES:
+            self._join()
+        self._joining.add(packet)
+        self._call_socket_register_write()
+        return self._joining.is_written
+
+    def loop_write(self) -> MQTTErrorCode:
+        """Writes what waits, as far as the socket takes it."""
+        self._join()
+        return super().loop_write()
+
+    def want_write(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._joining.size) or super().want_write()
+
+    def _packet_queue(
+        self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: MQTTMessageInfo | None = None
+    ) -> MQTTErrorCode:
+        """Queues a packet of paho's own behind the messages that were sent before it."""
+        self._join()
+        return super()._packet_queue(command, packet, mid, qos, info)
+
+    def _join(self) -> None:
+        if self._joining.size:
+            self._out_packet.append(self._joining.joined())
+            self._joining = Joining()
+
+    def start_publishing(self, after_packet_id: int) -> None:
+        """Must be called once before the connect; the first packet id is the one after ``after_packet_id``."""
+        self._last_mid = after_packet_id
+        self._joining = Joining()
 
     def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
         """As paho does, but a failed handshake closes the socket; the context checks the name itself."""
@@ -81,17 +147,14 @@ class PahoClient(Client):
         packet = self._in_packet["packet"]
         if len(packet) > 2 and packet[2] >= 0x80:
             return self._answered(packet)
-        return super()._handle_pubrec()
+        return self._send_pubrel(int.from_bytes(packet[:2]))
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
         return self._answered(self._in_packet["packet"])
 
     def _answered(self, packet: bytearray) -> MQTTErrorCode:
         """Takes the packet id and the reason code, which is left out when it is 0; nothing else is of interest."""
-        packet_id = int.from_bytes(packet[:2])
-        if self._out_messages.pop(packet_id, None) is not None:
-            self._inflight_messages -= 1
-            self.on_answer(packet_id, packet[2] if len(packet) > 2 else 0)
+        self.on_answer(int.from_bytes(packet[:2]), packet[2] if len(packet) > 2 else 0)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 

@@ -61,7 +61,8 @@ def topic_problem(topic: str, *, wildcards: bool = False) -> str | None:
         return "topics that start with $ belong to the broker"
     if not wildcards and ("+" in topic or "#" in topic):
         return "wildcards (+ and #) cannot be published to"
-    if any(unicodedata.category(c) in ("Cc", "Cs") or c in "\ufeff\ufffe\uffff" for c in topic):
+    plain = topic.isascii() and topic.isprintable()
+    if not plain and any(unicodedata.category(c) in ("Cc", "Cs") or c in "\ufeff\ufffe\uffff" for c in topic):
         return "control characters are not allowed"
     if len(topic.encode("utf-8", "surrogatepass")) > MAX_TOPIC_BYTES:
         return f"longer than {MAX_TOPIC_BYTES} bytes"

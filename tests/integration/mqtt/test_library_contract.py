@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections import OrderedDict, deque
+from collections import deque
 from pathlib import Path
 
 import aiomqtt
@@ -12,6 +12,7 @@ import paho.mqtt.client as paho
 import pytest
 
 import alicia_scheduler.adapters.mqtt as adapter
+from alicia_scheduler.adapters.mqtt.joining import Joining
 from alicia_scheduler.adapters.mqtt.link import Link
 from alicia_scheduler.adapters.mqtt.loop_client import LinkTarget, LoopClient
 from alicia_scheduler.adapters.mqtt.paho_client import PahoClient
@@ -47,14 +48,17 @@ async def test_every_private_name_that_is_used_is_known_here(link: Link) -> None
     own_state = {"_options", "_receive", "_paused", "_writer_added", "_timer", "_loop_thread", "_paho", "_outgoing"}
     inherited = (names_used("link.py", "self") | names_used("loop_client.py", "self")) - ours - own_state
     assert inherited == {"__aenter__", "_client", "_connected", "_loop", "_pending_subscribes"}
-    assert names_used("paho_client.py", "self") - {"_block", "_position", "_may_receive", "_answered"} == {
+    own_state = {"_block", "_position", "_may_receive", "_answered", "_joining", "_join", "_take_answers"}
+    assert names_used("paho_client.py", "self") - own_state == {
+        "_call_socket_register_write",
         "_connect_timeout",
         "_host",
         "_in_packet",
-        "_inflight_messages",
         "_last_mid",
-        "_out_messages",
+        "_mid_generate",
+        "_out_packet",
         "_ping_t",
+        "_send_pubrel",
         "_sock",
         "_sock_close",
         "_ssl_context",
@@ -86,11 +90,23 @@ async def test_paho_has_what_the_client_takes_from_it(link: Link) -> None:
     client = link._client
     assert type(client) is PahoClient
     assert client._manual_ack is True
-    assert client._max_inflight_messages == 0
-    assert isinstance(client._out_messages, OrderedDict)
     assert isinstance(client._out_packet, deque)
-    assert (client._inflight_messages, client._last_mid, client._ping_t) == (0, 0, 0.0)
+    assert (client._last_mid, client._ping_t) == (0, 0.0)
     assert {"command", "packet"} <= client._in_packet.keys()
+
+
+async def test_an_entry_of_pahos_queue_is_what_joined_messages_look_like(link: Link) -> None:
+    client = link._client
+    client._packet_queue(0x30, b"abc", 0, 0)
+    theirs = client._out_packet.popleft()
+    joining = Joining()
+    joining.add(b"a")
+    joining.add(b"bc")
+    ours = joining.joined()
+    assert theirs == {**ours, "command": 0x30}
+    assert not joining.is_written()
+    ours["to_process"] = 0
+    assert joining.is_written()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +118,12 @@ async def test_paho_has_what_the_client_takes_from_it(link: Link) -> None:
         ("_handle_pubrec", ["self"]),
         ("_handle_pubackcomp", ["self", "cmd"]),
         ("loop_read", ["self", "max_packets"]),
+        ("loop_write", ["self"]),
+        ("want_write", ["self"]),
+        ("_packet_queue", ["self", "command", "packet", "mid", "qos", "info"]),
+        ("_call_socket_register_write", ["self"]),
+        ("_mid_generate", ["self"]),
+        ("_send_pubrel", ["self", "mid"]),
         ("ack", ["self", "mid", "qos"]),
     ],
 )
