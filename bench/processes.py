@@ -86,7 +86,8 @@ def service(directory: Path, port: int, database: Path, extra: Settings) -> Prog
     }
     for group, values in extra.items():
         settings.setdefault(group, {}).update(values)
-    file = directory / "scheduler.yaml"
+    file = directory / "config" / "scheduler.yaml"
+    file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(settings))  # JSON is YAML
     return Program(["-m", "alicia_scheduler", "run", "--config", str(file)], directory / "service.log")
 

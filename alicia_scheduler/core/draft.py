@@ -72,6 +72,15 @@ class Draft:
         state = self._states.get(event_id) or (stored[1] if stored else None)
         return (record, state) if record and state and event_id not in self._deleted else None
 
+    def state(self, event_id: str) -> EventState:
+        """The state of an event that is known to exist, as this decision leaves it."""
+        drafted = self._states.get(event_id)
+        if drafted is not None:
+            return drafted
+        event = self.event(event_id)
+        assert event is not None, f"event {event_id} is gone"
+        return event[1]
+
     def execution(self, execution_id: str) -> Execution | None:
         """The execution as this decision leaves it."""
         return self._executions.get(execution_id) or self.view.execution(execution_id)
@@ -97,12 +106,12 @@ class Draft:
         Raises:
             IllegalTransition: The status may not follow the one before.
         """
-        before = self.event(state.event_id)
-        known = before is not None and state.key == before[1].key
-        if before and known and state.status not in {before[1].status, *EVENT_TRANSITIONS[before[1].status]}:
-            raise IllegalTransition(f"event {state.event_id}: {before[1].status} → {state.status}")
-        if before and known and state.mark_time < before[1].mark_time and state.generation == before[1].generation:
-            state = state._replace(generation=state.generation + 1)
+        before = self._states.get(state.event_id) or self.view.state(state.event_id)
+        if before is not None and before.key == state.key and state.event_id not in self._deleted:
+            if state.status is not before.status and state.status not in EVENT_TRANSITIONS[before.status]:
+                raise IllegalTransition(f"event {state.event_id}: {before.status} → {state.status}")
+            if state.mark_time < before.mark_time and state.generation == before.generation:
+                state = state._replace(generation=state.generation + 1)
         self._states[state.event_id] = state
 
     def delete(self, event_id: str) -> None:
@@ -176,9 +185,9 @@ class Draft:
 
     def _keep(self, execution: Execution, before: Execution | None) -> None:
         self._note(execution)
-        event = self.event(execution.event_id)
-        if event and event[0].key == execution.event_key:
-            self._states[execution.event_id] = counted(event[1], execution, before)
+        state = self._states.get(execution.event_id) or self.view.state(execution.event_id)
+        if state and state.key == execution.event_key and execution.event_id not in self._deleted:
+            self._states[execution.event_id] = counted(state, execution, before)
         change = _CHANGES.get(execution.status)
         if change and not (before and before.status is execution.status):
             self._announcements.append(ExecutionChanged(change, execution))

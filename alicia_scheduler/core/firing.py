@@ -14,16 +14,15 @@ from alicia_scheduler.core.state import EventRecord, EventStatus, Execution, Exe
 def limit_reached(draft: Draft, record: EventRecord) -> bool:
     """Whether the timer has made all the fires that ``max_executions`` allows."""
     limit = record.definition.max_executions
-    event = draft.event(record.event_id)
-    return limit is not None and event is not None and event[1].fired_count >= limit
+    return limit is not None and draft.state(record.event_id).fired_count >= limit
 
 
 def fired(draft: Draft, record: EventRecord, fire: Fire) -> Execution:
     """Creates the execution of one fire of the timer, as the overlap policy wants it."""
     execution = start(draft, record, _execution(draft, record, fire))
-    event = draft.event(record.event_id)
-    if event and execution.status is not ExecutionStatus.SKIPPED:
-        draft.put_state(event[1]._replace(fired_count=event[1].fired_count + 1))
+    if execution.status is not ExecutionStatus.SKIPPED:
+        state = draft.state(record.event_id)
+        draft.put_state(state._replace(fired_count=state.fired_count + 1))
     return execution
 
 
@@ -61,10 +60,8 @@ def cancel_all(draft: Draft, executions: list[Execution], reason: str) -> None:
 
 
 def _execution(draft: Draft, record: EventRecord, fire: Fire) -> Execution:
-    event = draft.event(record.event_id)
-    assert event is not None
     return Execution(
-        execution_id=fire_id(record, event[1], fire.nominal),
+        execution_id=fire_id(record, draft.state(record.event_id), fire.nominal),
         event_key=record.key,
         event_id=record.event_id,
         name=record.definition.name,
@@ -79,10 +76,8 @@ def _execution(draft: Draft, record: EventRecord, fire: Fire) -> Execution:
 
 
 def _missed_execution(draft: Draft, record: EventRecord, missed: MissedRange) -> Execution:
-    event = draft.event(record.event_id)
-    assert event is not None
     return Execution(
-        execution_id=missed_id(record, event[1], missed.first),
+        execution_id=missed_id(record, draft.state(record.event_id), missed.first),
         event_key=record.key,
         event_id=record.event_id,
         name=record.definition.name,
@@ -100,9 +95,8 @@ def _missed_execution(draft: Draft, record: EventRecord, missed: MissedRange) ->
 
 def end_event(draft: Draft, record: EventRecord, *, ran: bool) -> None:
     """Ends an event that has no further time: ``expired`` when a one-time event never ran, else ``completed``."""
-    event = draft.event(record.event_id)
-    assert event is not None
     expired = record.definition.schedule_type == "once" and not ran
     status = EventStatus.EXPIRED if expired else EventStatus.COMPLETED
-    draft.put_state(event[1]._replace(status=status, next_time=None, wake_time=None))
+    ended = draft.state(record.event_id)._replace(status=status, next_time=None, wake_time=None)
+    draft.put_state(ended)
     draft.announce_event("event_expired" if expired else "event_completed", record.event_id)

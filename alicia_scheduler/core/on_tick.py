@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,15 +38,24 @@ def on_tick(view: View, now: datetime, timings: Timings, *, corrected: bool = Fa
     Args:
         corrected: The clock was corrected: what lies behind is recorded as missed and not replayed.
     """
-    parts: list[Decision[Plan | None]] = []
-    for event_id in view.due:
-        event = view.event(event_id)
-        if event is not None and event[1].wake_time is not None and event[1].wake_time <= now:
-            parts.append(_planned_alone(Draft(view, now, timings), *event, corrected=corrected))
-    plans = [part.answer for part in parts if part.answer is not None]
-    fires = sum(len(plan.fires) for plan in plans)
-    missed = sum(plan.missed.count for plan in plans if plan.missed)
-    return joined(parts, Planned(len(view.due), fires, missed))
+    due = [event for event in map(view.event, view.due) if event is not None and _is_due(event[1], now)]
+    try:
+        draft = Draft(view, now, timings)
+        plans = [_looked_at(draft, record, state, corrected=corrected) for record, state in due]
+        return draft.decision(_planned(view, plans))
+    except Exception:  # noqa: BLE001 - one of them breaks; each by itself shows which
+        parts = [_planned_alone(Draft(view, now, timings), *event, corrected=corrected) for event in due]
+        return joined(parts, _planned(view, [part.answer for part in parts]))
+
+
+def _is_due(state: EventState, now: datetime) -> bool:
+    return state.wake_time is not None and state.wake_time <= now
+
+
+def _planned(view: View, plans: Iterable[Plan | None]) -> Planned:
+    made = [plan for plan in plans if plan is not None]
+    fires = sum(len(plan.fires) for plan in made)
+    return Planned(len(view.due), fires, sum(plan.missed.count for plan in made if plan.missed))
 
 
 def _planned_alone(draft: Draft, record: EventRecord, state: EventState, *, corrected: bool) -> Decision[Plan | None]:
@@ -92,14 +102,11 @@ def _carry_out(draft: Draft, record: EventRecord, plan: Plan, timing: Timing) ->
 
 def _advance(draft: Draft, record: EventRecord, plan: Plan, timing: Timing, last_fire: Execution | None) -> None:
     """Moves the mark, sets the next time, and ends an event that has none."""
-    event = draft.event(record.event_id)
-    assert event is not None
-    state = event[1]
+    state = draft.state(record.event_id)
     next_time = plan.next_time
     under_way = last_fire is not None and last_fire.status is ExecutionStatus.PENDING
     if plan.waits_for_end and not under_way and not state.unfinished:
         next_time = timing.next_time(draft.now)
-    state = state._replace(mark_time=plan.mark, next_time=next_time, wake_time=wake_time(timing, next_time))
-    draft.put_state(state)
+    draft.put_state(state._replace(mark_time=plan.mark, next_time=next_time, wake_time=wake_time(timing, next_time)))
     if limit_reached(draft, record) or (next_time is None and not plan.waits_for_end):
         end_event(draft, record, ran=last_fire is not None or state.fired_count > 0)

@@ -65,6 +65,25 @@ def planned(event: ScheduledEvent, timing: Timing, state: EventState, now: datet
     """The plan for ``(state.mark_time, now]``."""
     if is_fixed_delay(event):
         return _planned_after_end(event, timing, state, now)
+    return _one_on_time(event, timing, state, now) or _whole_span(event, timing, state, now)
+
+
+def _one_on_time(event: ScheduledEvent, timing: Timing, state: EventState, now: datetime) -> Plan | None:
+    """The plan when the span holds one fire, on time: what nearly every look finds, with the fewest questions.
+
+    The stored next time is asked for again, since a rule may have changed with the time zone data.
+    """
+    nominal = state.next_time
+    if nominal is None or timing.next_time(state.mark_time) != nominal:
+        return None
+    due = timing.due_time(nominal)
+    following = timing.next_time(nominal)
+    if not now - grace(event) <= due <= now or (following is not None and timing.due_time(following) <= now):
+        return None
+    return Plan((Fire(nominal, due),), None, nominal, following)
+
+
+def _whole_span(event: ScheduledEvent, timing: Timing, state: EventState, now: datetime) -> Plan:
     last = _latest_due(timing, now)
     if last is None or last <= state.mark_time:
         return Plan((), None, state.mark_time, timing.next_time(state.mark_time))
