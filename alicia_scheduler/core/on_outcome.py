@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -50,14 +51,18 @@ class Attempted:
     end_time: datetime
 
 
-def on_outcome(
-    view: View, now: datetime, timings: Timings, attempted: Attempted, *, retries: bool = True
-) -> Decision[bool]:
-    """Records the end of an attempt; answers False, and changes nothing, when the claim is no longer current."""
+def on_outcomes(
+    view: View, now: datetime, timings: Timings, attempts: Iterable[Attempted], *, retries: bool = True
+) -> Decision[tuple[bool, ...]]:
+    """Records the ends of attempts; answers for each whether its claim was current, and changes nothing where not."""
     draft = Draft(view, now, timings)
+    return draft.decision(tuple([_recorded(draft, attempted, retries=retries) for attempted in attempts]))
+
+
+def _recorded(draft: Draft, attempted: Attempted, *, retries: bool) -> bool:
     execution = draft.execution(attempted.execution_id)
     if execution is None or execution.status is not ExecutionStatus.RUNNING or execution.fence != attempted.fence:
-        return draft.decision(False)
+        return False
     match attempted.outcome:
         case Succeeded(result):
             _completed(draft, execution, attempted.end_time, result)
@@ -67,7 +72,7 @@ def on_outcome(
             _handed_back(draft, execution)
         case _:
             assert_never(attempted.outcome)
-    return draft.decision(True)
+    return True
 
 
 def _completed(draft: Draft, execution: Execution, end_time: datetime, result: Any) -> None:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -14,9 +15,10 @@ from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.model.fields import json_text
 from alicia_scheduler.core.on_claim import Claim, next_due_time, on_claim
-from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, on_outcome
+from alicia_scheduler.core.on_outcome import Failed, HandedBack, Outcome, Succeeded
 from alicia_scheduler.core.retry import Failure
 from alicia_scheduler.core.view import View
+from alicia_scheduler.engine.outcomes import OutcomeRecorder
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.errors import ActionFailed
 from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json
@@ -51,10 +53,9 @@ class Dispatcher:
         self._timings = timings
         self._runners = runners
         self._places = places
-        self._retries = retries
+        self._recorder = OutcomeRecorder(writer, timings, self._was_fenced, retries=retries)
         self._nudged = asyncio.Event()
         self._acting: dict[str, asyncio.Task[None]] = {}
-        self._reporting: set[asyncio.Task[None]] = set()
         self._begun: dict[str, asyncio.Event] = {}
         self._stopping = False
         self._claims_no_more = asyncio.Event()
@@ -110,8 +111,9 @@ class Dispatcher:
             log.warning("execution_outlasts_grace", execution_id=execution_id)
             task.cancel()
         deadline = max(deadline, self._clock.steady() + SETTLING)
-        while (self._acting or self._reporting) and self._seconds_to(deadline):
-            await asyncio.wait({*self._acting.values(), *self._reporting}, timeout=self._seconds_to(deadline))
+        while (self._acting or self._recorder.pending) and self._seconds_to(deadline):
+            unfinished: set[asyncio.Future[Any]] = {*self._acting.values(), *self._recorder.pending}
+            await asyncio.wait(unfinished, timeout=self._seconds_to(deadline))
 
     async def _end_claiming(self, grace: timedelta) -> None:
         """Waits for the claim under way; one that the store does not take in time is withdrawn."""
@@ -166,16 +168,13 @@ class Dispatcher:
             if not self._stopping or begun.is_set():
                 return
             outcome = HandedBack()
-        task = self._acting.pop(execution_id)
+        del self._acting[execution_id]
         self._begun.pop(execution_id, None)
         self.nudge()
-        self._reporting.add(task)
-        try:
-            await self._report(claim, outcome, self._clock.now())
-        except Exception:
-            log.exception("outcome_not_recorded", execution_id=execution_id)
-        finally:
-            self._reporting.discard(task)
+        self._recorder.record(claim, outcome, self._clock.now())
+
+    def _was_fenced(self) -> None:
+        self.fenced += 1
 
     def _ended(self, execution_id: str, task: asyncio.Task[None]) -> None:
         """Frees the place of an attempt that ended without an outcome; the next attempt may have the place by now."""
@@ -203,16 +202,6 @@ class Dispatcher:
             log.exception("action_broke", execution_id=claim.execution.execution_id)
             return Failed(Failure(f"{type(error).__name__}: {error}", "internal"))
 
-    async def _report(self, claim: Claim, outcome: Outcome, end_time: datetime) -> None:
-        execution = claim.execution
-        attempted = Attempted(execution.execution_id, execution.fence, outcome, end_time)
-        current = await self._writer.submit(
-            Needs(execution_ids=frozenset({execution.execution_id})),
-            lambda view, now: on_outcome(view, now, self._timings, attempted, retries=self._retries),
-        )
-        self.fenced += not current
-        _log_attempt(claim, outcome, end_time)
-
 
 def _kept(result: Json) -> Json:
     """The result as the history keeps it: JSON of bounded size.
@@ -230,22 +219,3 @@ def _failure(error: ActionFailed) -> Failure:
         with contextlib.suppress(OverflowError, ValueError):
             retry_after = timedelta(seconds=max(0.0, error.retry_after_s))
     return Failure(error.message, error.code, permanent=error.permanent, retry_after=retry_after)
-
-
-def _log_attempt(claim: Claim, outcome: Outcome, end_time: datetime) -> None:
-    execution = claim.execution
-    began = execution.attempts[-1].start_time
-    fields = {
-        "event_id": execution.event_id,
-        "execution_id": execution.execution_id,
-        "attempt": execution.attempt,
-        "late_ms": round((began - execution.due_time).total_seconds() * 1000, 1),
-        "took_ms": round((end_time - began).total_seconds() * 1000, 1),
-    }
-    match outcome:
-        case Succeeded():
-            log.info("execution_completed", triggered_by=str(execution.triggered_by), **fields)
-        case Failed(failure):
-            log.warning("attempt_failed", error=failure.message, code=failure.code, **fields)
-        case HandedBack():
-            log.info("execution_handed_back", **fields)

@@ -46,7 +46,7 @@ class Proposal(Generic[Answer]):
         asks_wake: Wants ``Writer.next_wake_time`` read at the end of the commit.
     """
 
-    needs: Needs
+    needs: Needs | Callable[[], Needs]
     decide: Decide[Answer]
     last: bool
     asks_wake: bool
@@ -106,11 +106,19 @@ class Writer:
         return len(self._waiting)
 
     def submit(
-        self, needs: Needs, decide: Decide[Answer], *, last: bool = False, asks_wake: bool = False
+        self,
+        needs: Needs | Callable[[], Needs],
+        decide: Decide[Answer],
+        *,
+        last: bool = False,
+        asks_wake: bool = False,
     ) -> asyncio.Future[Answer]:
         """Queues a decision; the future ends with its answer once it is durable.
 
         The queue is first in, first out, from the moment of the call. The future raises what ``decide`` raises.
+
+        Args:
+            needs: A function is asked when the commit begins, so that more can be added to the decision till then.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(Proposal(needs, decide, last, asks_wake, future))
@@ -224,7 +232,7 @@ class Writer:
         committed: Committed,
     ) -> list[tuple[Proposal[Any], Any]]:
         """Loads, decides and writes for one half of a commit."""
-        needs = merged_needs(p.needs for p in batch)
+        needs = merged_needs(p.needs() if callable(p.needs) else p.needs for p in batch)
         if needs != Needs():
             view.load(await transaction.load(needs))
         answers: list[tuple[Proposal[Any], Any]] = []

@@ -128,7 +128,7 @@ class World:
 
     async def crash(self) -> None:
         """The process is gone: nothing is handed back, noted or said."""
-        actions = [*self.dispatcher._acting.values(), *self.dispatcher._reporting, *self.listener._under_way]
+        actions = [*self.dispatcher._acting.values(), *self.listener._under_way]
         for task in (*self._tasks, *actions):
             task.cancel()
         await asyncio.gather(*self._tasks, *actions, return_exceptions=True)

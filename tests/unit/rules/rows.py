@@ -14,7 +14,7 @@ from alicia_scheduler.core.editing import CommandRules
 from alicia_scheduler.core.model.event import EventDefaults, ScheduledEvent, compiled_timing, parse_event
 from alicia_scheduler.core.on_claim import Claim, on_claim
 from alicia_scheduler.core.on_command import on_command
-from alicia_scheduler.core.on_outcome import Attempted, Failed, Outcome, Succeeded, on_outcome
+from alicia_scheduler.core.on_outcome import Attempted, Failed, Outcome, Succeeded, on_outcomes
 from alicia_scheduler.core.on_tick import Planned, on_tick
 from alicia_scheduler.core.retry import Failure
 from alicia_scheduler.core.state import (
@@ -128,7 +128,8 @@ class Book:
     def end(self, claim: Claim, outcome: Outcome, *, retries: bool = True) -> bool:
         view = self.view()
         attempted = Attempted(claim.execution.execution_id, claim.execution.fence, outcome, self.now)
-        return self.keep(view, on_outcome(view, self.now, timings, attempted, retries=retries))
+        (current,) = self.keep(view, on_outcomes(view, self.now, timings, [attempted], retries=retries))
+        return current
 
     def succeed(self, claim: Claim) -> bool:
         return self.end(claim, Succeeded({"ok": True}))

@@ -11,7 +11,7 @@ from alicia_scheduler.core.announcement import Recovered
 from alicia_scheduler.core.identity import fire_id, fraction, missed_id, request_execution_id
 from alicia_scheduler.core.matching import contains
 from alicia_scheduler.core.on_claim import on_claim
-from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Succeeded, on_outcome
+from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Succeeded, on_outcomes
 from alicia_scheduler.core.on_start import MAX_CRASHES, Interrupted, on_interrupted, opened, recovery
 from alicia_scheduler.core.retry import Failure
 from alicia_scheduler.core.state import Counters, EventStatus, Execution, ServiceMark
@@ -84,8 +84,8 @@ def test_an_outcome_with_an_old_fence_changes_nothing() -> None:
     before = one(book)
     view = book.view()
     late = Attempted("x", claim.execution.fence - 1, Succeeded(), NOON)
-    decision = on_outcome(view, NOON, timings, late)
-    assert (decision.answer, decision.executions, decision.announcements) == (False, (), ())
+    decision = on_outcomes(view, NOON, timings, [late])
+    assert (decision.answer, decision.executions, decision.announcements) == ((False,), (), ())
     assert one(book) == before
     assert book.succeed(claim)
     assert not book.succeed(claim)
@@ -94,7 +94,7 @@ def test_an_outcome_with_an_old_fence_changes_nothing() -> None:
 def test_an_outcome_of_an_unknown_execution_changes_nothing() -> None:
     book = Book(rows(manual()))
     view = book.view()
-    assert on_outcome(view, NOON, timings, Attempted("none", 1, Succeeded(), NOON)).answer is False
+    assert on_outcomes(view, NOON, timings, [Attempted("none", 1, Succeeded(), NOON)]).answer == (False,)
 
 
 def test_success_closes_the_attempt_and_forgets_the_error_before() -> None:
