@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, TextIO
 
+import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -27,6 +28,7 @@ MAX_TEXT = 2000
 MAX_TRACEBACK = 20_000
 MAX_ENTRIES = 50
 MAX_DEPTH = 6
+MAX_KEY = 400
 HIDDEN = "***"
 
 _OWN = "alicia_scheduler"
@@ -46,6 +48,7 @@ _ASSIGNED = re.compile(
     r"\b([a-z_-]{0,40}(?:passw(?:or)?d|token|secret|api[_-]?key))(['\"]?\s?[=:]\s?)(\"[^\"]{1,1024}\"|'[^']{1,1024}'|[^\s&,;'\"]{1,1024})",
     re.IGNORECASE,
 )
+_PLAIN = frozenset({type(None), bool, int, float})
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _HARMLESS = re.compile(r"[A-Za-z0-9_.+-]*", re.ASCII)
 """A single plain word: no pattern above can match in it."""
@@ -164,7 +167,10 @@ def _library_formatter() -> logging.Formatter:
 
 
 def _json_line(value: Any, **_: Any) -> str:
-    return _encoder.encode(value)
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return _encoder.encode(value)
 
 
 def _redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -185,15 +191,17 @@ def redacted(value: Any, depth: int = 0) -> Any:
     >>> redacted({"url": "mqtt://me:pw@lamp", "headers": {"Authorization": "x"}})
     {'url': 'mqtt://***@lamp', 'headers': {'Authorization': '***'}}
     """
-    if value is None or isinstance(value, (bool, int, float)):
+    if type(value) in _PLAIN:
         return value
+    if isinstance(value, str):
+        return _safe_text(value, MAX_TEXT)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
-    if depth >= MAX_DEPTH and isinstance(value, (Mapping, Sequence, Set)) and not isinstance(value, str):
+    if depth >= MAX_DEPTH and isinstance(value, (Mapping, Sequence, Set)):
         return "…"
     if isinstance(value, Mapping):
         return _redacted_mapping(value, depth)
-    if isinstance(value, (Sequence, Set)) and not isinstance(value, str):
+    if isinstance(value, (Sequence, Set)):
         return [redacted(item, depth + 1) for item in list(value)[:MAX_ENTRIES]]
     return _safe_text(str(value), MAX_TEXT)
 
@@ -201,7 +209,7 @@ def redacted(value: Any, depth: int = 0) -> Any:
 def _redacted_mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     clean: dict[str, Any] = {}
     for key, item in islice(value.items(), MAX_ENTRIES):
-        name, secret = _judged_key(str(key)[:400])
+        name, secret = _judged_key(key if type(key) is str and len(key) <= MAX_KEY else str(key)[:MAX_KEY])
         clean[name] = HIDDEN if secret and item is not None else redacted(item, depth + 1)
     return clean
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(NamedTuple):
     """A message for the broker."""
 
     topic: str
@@ -20,8 +19,7 @@ class OutgoingMessage:
     user_properties: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A message that waits for the broker's acknowledgement; ``sequence`` is the order of sending."""
 
     sequence: int

@@ -55,8 +55,7 @@ class BusAnnouncer:
         for announcement in announcements:
             if not self._lifecycle and not _is_durable(announcement):
                 continue
-            messages = announcement_messages(announcement, self._topics, now)
+            messages = announcement_messages(announcement, self._topics, now, lifecycle=self._lifecycle)
             durable += [self._outward(message) for message in messages.durable]
-            if self._lifecycle:
-                volatile += [self._outward(message) for message in messages.volatile]
+            volatile += [self._outward(message) for message in messages.volatile]
         return durable, volatile

@@ -142,7 +142,7 @@ BODIES = {
             "The service is whole again after a gap",
             {
                 "status": F("string", "recovered"),
-                "cause": F("string", "start, reconnect or clock"),
+                "cause": F("string", "start, reconnect, clock or restore"),
                 "since": F("time|null", "when the gap began"),
                 "since_iso": F("iso|null"),
                 "until": F("time", "when it ended"),

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import orjson
+
 from alicia_scheduler.errors import CommandRejected, ErrorCode
 from alicia_scheduler.wire.envelope import EnvelopeInfo, envelope, unwrap
 
-__all__ = ["EnvelopeInfo", "Limits", "decode_payload", "encode", "encode_text", "envelope", "unwrap"]
+__all__ = ["EnvelopeInfo", "Limits", "decode_payload", "encode", "encode_known", "encode_text", "envelope", "unwrap"]
 
 MAX_SAFE_INTEGER = 2**53
 """The largest integer that every JSON program reads exactly (RFC 8259, section 6)."""
@@ -79,6 +81,14 @@ def encode(document: Mapping[str, Any]) -> bytes:
     Half of a surrogate pair, which error texts of the operating system may hold, becomes a question mark.
     """
     return encode_text(document).encode("utf-8", "replace")
+
+
+def encode_known(document: Mapping[str, Any]) -> bytes:
+    """As ``encode``, ten times faster, for documents whose numbers were found to be finite before."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # an integer of more than 64 bits, or half of a surrogate pair
+        return encode(document)
 
 
 def _decoded(payload: bytes) -> str:

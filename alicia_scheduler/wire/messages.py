@@ -7,7 +7,7 @@ result and its lifecycle message.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -15,7 +15,7 @@ from alicia_scheduler.core.announcement import Announcement, EventChanged, Execu
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.core.state import EventRecord, EventState
 from alicia_scheduler.wire.answers import answer_error, answer_message, answer_ok, answer_topic, error_document
-from alicia_scheduler.wire.codec import encode
+from alicia_scheduler.wire.codec import encode, encode_known
 from alicia_scheduler.wire.documents import (
     event_document,
     execution_document,
@@ -32,6 +32,9 @@ __all__ = [
     "answer_topic", "availability", "enveloped", "error_document", "event_document", "execution_document",
     "fire_document", "state_cleared", "state_message", "status_document", "status_message",
 ]  # fmt: skip
+
+
+_SOURCE = SOURCE.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,23 @@ class ServiceStatus:
     counters: Mapping[str, int | float]
 
 
-def announcement_messages(announcement: Announcement, topics: Topics, now: datetime) -> AnnouncedMessages:
+def announcement_messages(
+    announcement: Announcement, topics: Topics, now: datetime, *, lifecycle: bool = True
+) -> AnnouncedMessages:
     """Every message that the announcement calls for.
+
+    Args:
+        lifecycle: Whether lifecycle events are among them.
 
     Raises:
         ValueError: an execution's result is not a JSON value.
     """
     match announcement:
         case ExecutionChanged():
-            return _of_execution(announcement, topics, now)
+            return _of_execution(announcement, topics, now, lifecycle)
         case EventChanged(change, record, state):
-            data = encode(event_document(record, state))
-            return AnnouncedMessages(volatile=_lifecycle(change, data, topics, now))
+            data = encode_known(event_document(record, state))
+            return AnnouncedMessages(volatile=_lifecycle(change, data, topics, now, lifecycle))
         case Problem():
             return AnnouncedMessages(durable=(_problem(announcement, topics, now),))
         case Recovered():
@@ -93,7 +101,9 @@ def announcement_messages(announcement: Announcement, topics: Topics, now: datet
 
 def state_message(record: EventRecord, state: EventState, topics: Topics) -> OutgoingMessage:
     """The retained state of one event."""
-    return OutgoingMessage(topics.state(record.event_id), encode(state_document(record, state)), qos=1, retain=True)
+    return OutgoingMessage(
+        topics.state(record.event_id), encode_known(state_document(record, state)), qos=1, retain=True
+    )
 
 
 def state_cleared(event_id: str, topics: Topics) -> OutgoingMessage:
@@ -137,24 +147,28 @@ def enveloped(message: OutgoingMessage, message_id: str, correlation_id: str | N
     frame = envelope({}, message_id, correlation_id, now)
     del frame["payload"]
     payload = encode(frame)[:-1] + b',"payload":' + message.payload + b"}"
-    return replace(message, payload=payload)
+    return message._replace(payload=payload)
 
 
-def _of_execution(announcement: ExecutionChanged, topics: Topics, now: datetime) -> AnnouncedMessages:
+def _of_execution(announcement: ExecutionChanged, topics: Topics, now: datetime, lifecycle: bool) -> AnnouncedMessages:
     change = announcement.change
-    data = encode(execution_message(announcement.execution, now))
+    data = encode_known(execution_message(announcement.execution, now))
     durable: tuple[OutgoingMessage, ...] = ()
     if change == "execution_completed":
         durable = (OutgoingMessage(topics.execution_results, data),)
     elif change == "execution_failed":
         durable = (OutgoingMessage(topics.execution_failures, data),)
-    return AnnouncedMessages(durable, _lifecycle(change, data, topics, now))
+    return AnnouncedMessages(durable, _lifecycle(change, data, topics, now, lifecycle))
 
 
-def _lifecycle(event_type: str, data: bytes, topics: Topics, now: datetime) -> tuple[OutgoingMessage, ...]:
+def _lifecycle(
+    event_type: str, data: bytes, topics: Topics, now: datetime, wanted: bool
+) -> tuple[OutgoingMessage, ...]:
     """The same message twice: on the topic for all lifecycle events, and on that of its type."""
+    if not wanted:
+        return ()
     payload = b'{"event_type":"%b","event_data":%b,"timestamp":%r,"source":"%b"}' % (
-        event_type.encode(), data, now.timestamp(), SOURCE.encode(),
+        event_type.encode(), data, now.timestamp(), _SOURCE,
     )  # fmt: skip
     return (
         OutgoingMessage(topics.events, payload, qos=0),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import aiomqtt
@@ -62,7 +61,7 @@ class Link(LoopClient):
     def publish_message(self, message: OutgoingMessage, receipt: Receipt) -> None:
         """Sends the message now or when the window has room; the receipt ends with the broker's answer."""
         if message.qos > self.limits.maximum_qos:
-            message = replace(message, qos=self.limits.maximum_qos)
+            message = message._replace(qos=self.limits.maximum_qos)
         self._outgoing.put(message, receipt)
 
     def _transmit(self, message: OutgoingMessage) -> Handed:

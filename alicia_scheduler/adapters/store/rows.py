@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from alicia_scheduler.core.model.event import EventDefaults, ScheduledEvent, parse_event
@@ -59,10 +60,7 @@ def packed(rows: Iterable[Any]) -> str:
     Raises:
         StoreError: A row holds something that JSON cannot say.
     """
-    try:
-        return json.dumps(list(rows), allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"a row cannot be stored: {error}") from error
+    return _packed_strictly(list(rows))
 
 
 def packed_object(value: Mapping[str, Any]) -> str:
@@ -72,6 +70,13 @@ def packed_object(value: Mapping[str, Any]) -> str:
         StoreError: It holds something that JSON cannot say.
     """
     try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer of more than 64 bits, half of a surrogate pair, or no JSON at all
+        return _packed_strictly(value)
+
+
+def _packed_strictly(value: Any) -> str:
+    try:
         return _encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"a row cannot be stored: {error}") from error
@@ -80,6 +85,15 @@ def packed_object(value: Mapping[str, Any]) -> str:
 def unpacked(text: str) -> list[Any]:
     """The rows in the one JSON value that a statement returned."""
     found: list[Any] = json.loads(text)
+    return found
+
+
+def unpacked_states(text: str) -> list[Any]:
+    """As ``unpacked``, twice as fast, for rows that hold small numbers only: larger ones would lose digits."""
+    try:
+        found: list[Any] = orjson.loads(text)
+    except orjson.JSONDecodeError:  # half of a surrogate pair in an error text
+        return unpacked(text)
     return found
 
 

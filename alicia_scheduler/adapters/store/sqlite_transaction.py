@@ -27,6 +27,7 @@ from alicia_scheduler.adapters.store.rows import (
     state_from,
     state_row,
     unpacked,
+    unpacked_states,
     unreadable_problem,
 )
 from alicia_scheduler.adapters.store.statements import statements
@@ -160,7 +161,8 @@ class SqliteTransaction:
     async def _timed(self, name: str, at: datetime | None, limit: int) -> list[EventState]:
         if at is None or limit <= 0:
             return []
-        return [state_from(row) for row in await self._rows(name, at=micros(at), limit=limit)]
+        row = await self._row(name, at=micros(at), limit=limit)
+        return [state_from(state) for state in unpacked_states(row[0])] if row else []
 
     async def _states(
         self, needs: Needs, executions: Iterable[Execution], found: Iterable[EventState]
@@ -176,7 +178,7 @@ class SqliteTransaction:
         total_events = None
         if missing or needs.event_ids:
             row = await self._row("states", keys=packed(missing), event_ids=packed(needs.event_ids))
-            rows, total_events = (unpacked(row[0]), row[1]) if row else ([], 0)
+            rows, total_events = (unpacked_states(row[0]), row[1]) if row else ([], 0)
             states |= {state.key: state for state in map(state_from, rows)}
         return {state.event_id: state for state in states.values()}, total_events
 

@@ -41,7 +41,10 @@ def restored_event(text: str) -> ScheduledEvent:
     Raises:
         pydantic.ValidationError: This version cannot read it.
     """
-    document = orjson.loads(text)
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:  # it is stricter than what may have written the text
+        document = None
     if not _is_canonical(document):
         return ScheduledEvent.model_validate_json(text)
     document["schedule_config"] = _schedule(document["schedule_type"], document["schedule_config"])
