@@ -78,6 +78,10 @@ class Bus(Protocol):
         """
         ...
 
+    def send(self, message: OutgoingMessage) -> bool:
+        """Hands a QoS 0 message to the connection and forgets it; False when it could not go."""
+        ...
+
     def messages(self) -> AsyncIterator[IncomingMessage]:
         """The messages of the service's own subscriptions, in order; a full inbox stops reading from the broker."""
         ...

@@ -73,8 +73,10 @@ class Relay:
 
     def send_once(self, message: OutgoingMessage) -> None:
         """Sends without a promise: while there is no connection the message is dropped and counted."""
-        future = self._bus.publish(message)
-        future.add_done_callback(self._sent_once)
+        if message.qos == 0:
+            self.dropped += not self._bus.send(message)
+        else:
+            self._bus.publish(message).add_done_callback(self._sent_once)
 
     def answer(self, message: OutgoingMessage, sent: Callable[[], None] | None = None) -> None:
         """Sends an answer; without a connection it waits for the next one, among the last ANSWERS_MAX.

@@ -72,6 +72,10 @@ class FakeBus:
                 loop.call_soon(self._acknowledge, future)
         return future
 
+    def send(self, message: OutgoingMessage) -> bool:
+        future = self.publish(message)
+        return not future.done() or future.exception() is None
+
     async def messages(self) -> AsyncIterator[IncomingMessage]:
         while True:
             yield await self._incoming.get()

@@ -190,6 +190,15 @@ class MqttBus:
         link.publish_message(message, receipt)
         return receipt
 
+    def send(self, message: OutgoingMessage) -> bool:
+        """Hands a QoS 0 message to the connection and forgets it; False when it cannot go, or too much waits."""
+        link = self._link
+        if link is None or link.ended.done() or message_problem(message) is not None:
+            return False
+        if not link.target.v5:
+            self._expect_echo(message)
+        return link.send(message)
+
     def _expect_echo(self, message: OutgoingMessage) -> None:
         if self._subscriptions.is_own(message.topic) or self._subscriptions.listeners(message.topic):
             self._echoes.expect(message.topic, message.payload, asyncio.get_running_loop().time())

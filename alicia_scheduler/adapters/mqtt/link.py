@@ -29,7 +29,7 @@ from alicia_scheduler.adapters.mqtt.reasons import (
 )
 from alicia_scheduler.adapters.mqtt.subscriptions import OWN
 from alicia_scheduler.core.outbox import OutgoingMessage
-from alicia_scheduler.errors import BusUnavailable
+from alicia_scheduler.errors import BusError, BusUnavailable
 
 OnMessage = Callable[["Link", MQTTMessage], None]
 
@@ -63,6 +63,16 @@ class Link(LoopClient):
         if message.qos > self.limits.maximum_qos:
             message = message._replace(qos=self.limits.maximum_qos)
         self._outgoing.put(message, receipt)
+
+    def send(self, message: OutgoingMessage) -> bool:
+        """Sends a QoS 0 message of which nothing more will be heard, unless the socket is behind with what it has."""
+        if self._paho.is_behind:
+            return False
+        try:
+            self._transmit(message)
+        except BusError:
+            return False
+        return True
 
     def _transmit(self, message: OutgoingMessage) -> Handed:
         limits = self.limits

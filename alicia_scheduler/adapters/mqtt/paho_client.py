@@ -18,6 +18,9 @@ BLOCK_BYTES = 65_536
 JOINED_BYTES = 65_536
 """So much goes to the socket at once; the rest follows in further pieces."""
 
+BEHIND_PIECES = 64
+"""Up to 4 MiB; beyond, messages without a promise are dropped, as a broker would do."""
+
 _PUBACK = 0x40
 
 
@@ -86,6 +89,11 @@ class PahoClient(Client):
     def next_packet_id(self) -> int:
         """A packet id for a message of our own encoding."""
         return self._mid_generate()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the socket takes less than is sent: more pieces wait than a healthy connection ever leaves."""
+        return len(self._out_packet) >= BEHIND_PIECES
 
     def send_joined(self, packet: bytes) -> Callable[[], bool]:
         """Queues an encoded PUBLISH; those of one turn of the event loop go to the socket together.

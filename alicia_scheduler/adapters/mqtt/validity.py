@@ -7,11 +7,13 @@ than 200 topic levels and on oversized packets.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from alicia_scheduler.core.outbox import OutgoingMessage
 
 MAX_STRING_BYTES = 65_535
 MAX_TOPIC_LEVELS = 200
+SHORT_TOPIC = 256
 
 # Control characters, halves of surrogate pairs, and the code points that Unicode sets aside as no characters.
 _FORBIDDEN = re.compile(
@@ -24,6 +26,16 @@ _WILDCARD = re.compile("[+#]")
 
 def topic_problem(topic: str) -> str | None:
     """Why no message can be published on the topic, or None."""
+    return _known_topic_problem(topic) if len(topic) <= SHORT_TOPIC else _topic_problem(topic)
+
+
+@lru_cache(maxsize=4096)
+def _known_topic_problem(topic: str) -> str | None:
+    """The same topics come at every fire; long ones are left out, so that the memory for this is bounded."""
+    return _topic_problem(topic)
+
+
+def _topic_problem(topic: str) -> str | None:
     if not topic:
         return "the topic is empty"
     if _WILDCARD.search(topic):
