@@ -2,17 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alicia_scheduler.cli import options, output
+from alicia_scheduler.cli.progress import shown_progress
 from alicia_scheduler.cli.session import quiet_logging, read_settings
-
-Progress = Callable[[int, int], None]
 
 
 def backup(
@@ -33,27 +30,11 @@ def backup(
     from alicia_scheduler.adapters.store.backup import back_up
 
     whole = target.absolute()
-    with _progress(shown=sys.stderr.isatty() and not json) as progress:
-        asyncio.run(back_up(store, whole, progress))
+    with shown_progress("copying pages", shown=sys.stderr.isatty() and not json) as progress:
+        asyncio.run(back_up(store, whole, lambda left, total: progress(total - left, total)))
     size = whole.stat().st_size
     if json:
         output.print_json({"store": str(store), "target": str(whole), "bytes": size})
     else:
         output.say(f"wrote {whole} ({size / 2**20:.1f} MiB)")
-        output.say(
-            f"to restore it, stop the service, remove {store}-wal and {store}-shm, and put it in place of {store}"
-        )
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Progress]:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("copying pages"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=output.console(sys.stderr), disable=not shown, transient=True) as bar:
-        work = bar.add_task("copy", total=None)
-
-        def advance(left: int, total: int) -> None:
-            bar.update(work, total=total, completed=total - left)
-
-        yield advance
+        output.say(f"to go back to it, stop the service and call: alicia-scheduler restore --replace {whole}")

@@ -207,11 +207,12 @@ async def _store(path: Path) -> Finding:
             "store",
             "fail",
             str(error),
-            "the message says what to do; a copy of `alicia-scheduler backup` can take its place",
+            "the message says what to do; a copy of `alicia-scheduler backup` can take its place: "
+            "alicia-scheduler restore --replace BACKUP",
         )
     if row is None or row[0] != "ok":
         found = f"{path}: {row[0] if row else 'no answer'}"
-        return Finding("store", "fail", found, "stop the service, put the file aside, and restore a backup")
+        return Finding("store", "fail", found, "stop the service and call: alicia-scheduler restore --replace BACKUP")
     return Finding("store", "ok", f"{path} is whole, {size / 2**20:.1f} MiB")
 
 

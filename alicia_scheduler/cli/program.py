@@ -2,7 +2,19 @@
 
 import typer
 
-from alicia_scheduler.cli import backup, check, doctor, documents, events, executions, output, preview, run, tail
+from alicia_scheduler.cli import (
+    backup,
+    check,
+    doctor,
+    documents,
+    events,
+    executions,
+    output,
+    preview,
+    restore,
+    run,
+    tail,
+)
 from alicia_scheduler.errors import BusUnavailable, SchedulerError
 
 NO_BROKER = (
@@ -24,6 +36,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(executions.app, name="executions")
 app.command("tail")(tail.tail)
 app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("doctor")(doctor.doctor)
 app.command("schema")(documents.schema)
 app.command("version")(documents.version)

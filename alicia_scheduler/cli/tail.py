@@ -18,6 +18,7 @@ from alicia_scheduler.cli.session import Connection, mqtt_options, quiet_logging
 if TYPE_CHECKING:
     from alicia_scheduler.adapters.mqtt import MqttBus
     from alicia_scheduler.ports import IncomingMessage
+    from alicia_scheduler.wire.recording import Recorded
 
 TOPICS = ("events", "execution_results", "execution_failures", "errors", "recovery", "availability")
 
@@ -37,7 +38,9 @@ def tail(
         str | None, typer.Option("--event", help="Only what concerns this event.", metavar="EVENT_ID")
     ] = None,
     count: Annotated[int | None, typer.Option("--count", "-n", help="Stop after this many messages.", min=1)] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print every message as one line of JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print every message as one line of JSON; a file of them is a recording.")
+    ] = False,
 ) -> None:
     """Follow what happens, line by line; Ctrl-C ends it."""
     with contextlib.suppress(KeyboardInterrupt):
@@ -46,21 +49,23 @@ def tail(
 
 async def _followed(connection: Connection, event_id: str | None, count: int | None, *, json: bool) -> None:
     printed = 0
-    async with contextlib.aclosing(_messages(connection)) as messages:
-        async for kind, body in messages:
-            if event_id is not None and _event_of(body) != event_id:
+    async with contextlib.aclosing(_messages(connection, json=json)) as messages:
+        async for heard in messages:
+            if event_id is not None and _event_of(heard.message) != event_id:
                 continue
-            if not _print(kind, body, json=json):
+            if not _print(heard, json=json):
                 continue
             printed += 1
             if printed == count:
                 return
 
 
-async def _messages(connection: Connection) -> AsyncGenerator[tuple[str, Any], None]:
-    """Kind and body of every message."""
+async def _messages(connection: Connection, *, json: bool) -> "AsyncGenerator[Recorded, None]":
+    """Every message, its topic without the prefix and its body as JSON."""
+    from alicia_scheduler.cli.definitions import now
     from alicia_scheduler.client.address import unique_name
     from alicia_scheduler.client.connection import connected
+    from alicia_scheduler.wire.recording import Recorded
 
     quiet_logging()
     settings = connection.settings()
@@ -74,23 +79,30 @@ async def _messages(connection: Connection) -> AsyncGenerator[tuple[str, Any], N
     async with connected(chosen) as bus:
         if sys.stderr.isatty():
             output.say(f"following {prefix} on {bus.connection.broker}; Ctrl-C ends it")
-        telling = asyncio.create_task(_tell_of_connection(bus))
+        telling = asyncio.create_task(_tell_of_connection(bus, json=json))
         try:
             async for message in bus.messages():
                 bus.acknowledge(message)
                 if message.retain:
                     continue  # what was true before, not what happens
-                yield message.topic.removeprefix(f"{prefix}/"), _body(message)
+                topic = message.topic.removeprefix(f"{prefix}/")
+                yield Recorded(now(), topic, _body(message), message.qos, message.retain)
         finally:
             telling.cancel()
 
 
-async def _tell_of_connection(bus: "MqttBus") -> None:
+async def _tell_of_connection(bus: "MqttBus", *, json: bool) -> None:
+    from alicia_scheduler.cli.definitions import now
+    from alicia_scheduler.wire.recording import connection_changed
+
     connection = bus.connection
     while True:
         if connection.problem:
             output.say(f"broker: {connection.problem}")
         connection = await bus.connection_after(connection.number, connection.connected)
+        if json:
+            change = connection_changed(now(), connected=connection.connected, problem=connection.problem)
+            output.print_line(change.document())
         if connection.connected:
             output.say("broker: connected again; what happened meanwhile is in `alicia-scheduler executions list`")
 
@@ -119,11 +131,12 @@ def _event_of(body: Any) -> object:
     return _data(body).get("event_id")
 
 
-def _print(kind: str, body: Any, *, json: bool) -> bool:
+def _print(heard: "Recorded", *, json: bool) -> bool:
     """Prints the message; returns whether it did."""
     if json:
-        output.print_line({"topic": kind, "message": body})
+        output.print_line(heard.document())
         return True
+    kind, body = heard.topic, heard.message
     word = str(body.get("event_type")) if kind == "events" and isinstance(body, dict) else kind
     if word in TOLD_TWICE:
         return False

@@ -52,13 +52,13 @@ class Recovered:
     """The service is whole again after a gap; says what the gap cost.
 
     Attributes:
-        cause: ``start``, ``reconnect`` or ``clock``.
+        cause: ``start``, ``reconnect``, ``clock`` or ``restore``.
         clean: Whether the process before stopped in order; None where that is not the question.
         missed: Nominal times that passed in the gap and will not run.
         resumed: Executions that run again.
     """
 
-    cause: Literal["start", "reconnect", "clock"]
+    cause: Literal["start", "reconnect", "clock", "restore"]
     since: datetime | None
     until: datetime
     clean: bool | None = None

@@ -112,6 +112,10 @@ def test_tail_prints_what_happens_and_ends_after_a_count(service: RunningService
     lines = [json.loads(line) for line in out.splitlines()]
     assert len(lines) == 3
     assert {line["topic"] for line in lines} <= {"events", "execution_results"}
+    assert all(set(line) == {"time", "topic", "qos", "retain", "message"} for line in lines)
+    times = [line["time"] for line in lines]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time()) < 30
 
 
 def test_tail_is_readable_and_ends_with_0_on_ctrl_c(service: RunningService, tmp_path: Path) -> None:
@@ -148,6 +152,30 @@ def test_a_backup_is_a_store_that_a_service_can_start_with(service: RunningServi
     service.data("backup", str(tmp_path / "data" / "scheduler.db"))
     with Mosquitto() as broker, RunningService(tmp_path, broker) as restored:
         assert restored.data("events", "get", "kept")["event"]["event_id"] == "kept"
+
+
+def test_a_recording_and_the_store_agree_while_the_service_runs(service: RunningService, tmp_path: Path) -> None:
+    recording = tmp_path / "recording.jsonl"
+    with recording.open("w") as out, service.start("tail", "--json", stdout=out, stderr=subprocess.PIPE) as tail:
+        service.data("events", "create", "-", "--on-conflict", "replace", stdin=definition("recorded"))
+        deadline = time.monotonic() + 30
+        while "execution_results" not in recording.read_text():
+            assert time.monotonic() < deadline
+            service.data("events", "trigger", "recorded")
+        tail.send_signal(signal.SIGINT)
+        tail.communicate(timeout=20)
+    found = service.data("doctor", "--history", "--recording", str(recording))
+    assert found["findings"] == []
+    checked = {rule["rule"]: rule["checked"] for rule in found["rules"]}
+    assert checked["results_announced"] >= 1
+    assert checked["never_early"] >= 1
+
+
+def test_a_running_service_keeps_its_store_from_a_restore(service: RunningService) -> None:
+    service.data("backup", "kept.db")
+    answer = service.call("restore", "--replace", "kept.db")
+    assert answer.returncode == 1
+    assert "in use by process" in answer.stderr
 
 
 def test_the_doctor_finds_everything_well(service: RunningService) -> None:

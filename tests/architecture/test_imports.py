@@ -11,7 +11,7 @@ import pytest
 from tests.architecture.repository import PACKAGE, ROOT, modules, project, top_level_imports
 
 # What any room may use: pure helpers, definitions, data, and loggers that are configured in one place.
-FREE = {"holidays", "pydantic", "structlog", "tzdata"}
+FREE = {"holidays", "orjson", "pydantic", "structlog", "tzdata"}
 # Parts of pydantic: its documentation has validators raise errors from the one and read bounds from the other.
 COMES_ALONG = {"annotated_types", "pydantic_core"}
 IMPORT_NAMES = {"paho-mqtt": "paho", "ruamel.yaml": "ruamel"}

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from alicia_scheduler.adapters.store.connection import Connection, connect_reader, finished
 from alicia_scheduler.adapters.store.failures import store_errors
-from alicia_scheduler.adapters.store.statements import statements
 from alicia_scheduler.errors import StoreError
 
 PAGES_A_STEP = 256
 PAUSE_S = 0.002
 
 
-async def back_up(store: Path, target: Path, progress: Callable[[int, int], None]) -> None:
+async def back_up(store: Path, target: Path, progress: Callable[[int, int], None], *, at_rest: bool = False) -> None:
     """Writes the copy under another name and renames it when it is complete and on the disk.
 
     The copy is what was committed when it began: the reader stays in one read transaction, so that commits made
@@ -25,12 +24,13 @@ async def back_up(store: Path, target: Path, progress: Callable[[int, int], None
 
     Args:
         progress: Called on the event loop with pages left and pages in all.
+        at_rest: Nobody writes the store; it may lie on a read-only disk.
 
     Raises:
         StoreError: The target exists, or the copy could not be written.
     """
     part = _unfinished_copy(target)
-    reader = await connect_reader(store)
+    reader = await connect_reader(store, at_rest=at_rest)
     try:
         with store_errors(part):
             await _copy(reader, part, progress)
@@ -62,7 +62,7 @@ async def _copy(reader: Connection, part: Path, progress: Callable[[int, int], N
     copy = sqlite3.connect(part, check_same_thread=False, isolation_level=None)
     try:
         await reader.run("BEGIN")
-        await reader.row(statements("reading")["mark"])
+        await reader.row("SELECT count(*) FROM sqlite_schema")  # the transaction begins with the first look
         await reader.raw.backup(copy, pages=PAGES_A_STEP, progress=report, sleep=PAUSE_S)
     finally:
         stopped = True

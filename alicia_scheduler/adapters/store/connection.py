@@ -131,9 +131,13 @@ async def connect_writer(path: Path, on_full: Callable[[], None]) -> Connection:
     return await _connect(path, "rwc", _WRITER + _EVERY, on_full)
 
 
-async def connect_reader(path: Path) -> Connection:
-    """A connection that can only read; raises StoreError."""
-    return await _connect(path, "ro", _READER + _EVERY, lambda: None)
+async def connect_reader(path: Path, *, at_rest: bool = False) -> Connection:
+    """A connection that can only read; raises StoreError.
+
+    Args:
+        at_rest: Nobody writes the file: no log or index of it is made, so it may lie on a read-only disk.
+    """
+    return await _connect(path, "ro&immutable=1" if at_rest else "ro", _READER + _EVERY, lambda: None)
 
 
 async def _connect(path: Path, mode: str, settings: tuple[str, ...], on_full: Callable[[], None]) -> Connection:

@@ -64,8 +64,8 @@ def damaged(path: Path, problem: str) -> StoreDamaged:
     """The refusal to go on with a damaged file, with the way out."""
     what = " ".join(problem.split())
     return StoreDamaged(
-        f"{path} is damaged ({what}); nothing was overwritten. Put it aside together with {path.name}-wal and "
-        f"restore a backup made with `alicia-scheduler backup`."
+        f"{path} is damaged ({what}); nothing was overwritten. Stop the service and call `alicia-scheduler restore "
+        f"--replace BACKUP` with a copy made by `alicia-scheduler backup`: it keeps the damaged file."
     )
 
 

@@ -9,6 +9,8 @@ from alicia_scheduler.ports import Retention
 
 EVENTS_A_STEP = 100
 MOST_REMEMBERED = 100_000
+SURPLUS_A_STEP = 100
+"""Rows of one event lie far apart, so each of them costs several times what one of many that are equally old costs."""
 
 
 class RetentionSteps:
@@ -48,13 +50,14 @@ class RetentionSteps:
     async def remove_surplus(self, connection: Connection, retention: Retention) -> int:
         """Removes what some events have too much of, at most a batch; returns how many."""
         asked = [event_id for event_id, _ in zip(self._grown, range(EVENTS_A_STEP), strict=False)]
+        limit = min(retention.batch, SURPLUS_A_STEP)
         removed = await connection.run(
             self._sql["expired_by_count"],
             event_ids=packed(asked),
             last_kept=retention.executions_per_event - 1,
-            limit=retention.batch,
+            limit=limit,
         )
-        if removed < retention.batch:
+        if removed < limit:
             for event_id in asked:
                 del self._grown[event_id]
         return removed

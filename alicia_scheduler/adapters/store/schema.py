@@ -47,7 +47,7 @@ async def check_file(reader: Connection, path: Path) -> None:
     if version > max(migrations()):
         raise StoreDamaged(
             f"{path} was written by a newer version (schema {version}, this one knows {max(migrations())}); it was "
-            f"left untouched. Install that version again, or restore a backup made with `alicia-scheduler backup`."
+            f"left untouched. Install that version again, or `alicia-scheduler restore --replace` an older backup."
         )
     if version and _size_bytes(path) <= CHECKED_BYTES and not await _stopped_in_order(reader):
         await _check_pages(reader, path)
@@ -80,7 +80,12 @@ async def _stopped_in_order(reader: Connection) -> bool:
     return bool(row and row[4])
 
 
-async def _check_pages(reader: Connection, path: Path) -> None:
-    row = await reader.row("PRAGMA quick_check(1)")
+async def check_whole(reader: Connection, path: Path) -> None:
+    """Compares every page and every index; raises StoreDamaged."""
+    await _check_pages(reader, path, "integrity_check")
+
+
+async def _check_pages(reader: Connection, path: Path, check: str = "quick_check") -> None:
+    row = await reader.row(f"PRAGMA {check}(1)")
     if row is None or row[0] != "ok":
-        raise damaged(path, str(row[0]) if row else "no answer to quick_check")
+        raise damaged(path, str(row[0]) if row else f"no answer to {check}")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from alicia_scheduler.adapters.store.history import Asked, check_history
+from alicia_scheduler.core.history import Known, Rule
+from alicia_scheduler.wire.recording import Recorded
 from tests.bus_probe import BusProbe, Heard
 from tests.service_process import ServiceProcess
 
@@ -113,6 +117,7 @@ def test_nothing_is_lost_when_the_process_is_killed_at_any_moment(probe: BusProb
     check_effects(created, found, [m for m in list(probe.messages) if m.topic.startswith("out/")])
     check_announcements(found, probe)
     assert service.terminate() == 0
+    check_whole_history(service, list(probe.messages))
     with sqlite3.connect(service.database) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
@@ -167,3 +172,17 @@ def check_announcements(found: dict[str, list[dict[str, Any]]], probe: BusProbe)
     for heard in probe.heard("alicia/scheduler/recovery"):
         assert heard.json["clean"] is False
     assert len({m.json["timestamp"] for m in probe.heard("alicia/scheduler/recovery")}) == KILLS
+
+
+def check_whole_history(service: ServiceProcess, messages: list[Heard]) -> None:
+    """The checker of ``doctor --history`` comes to the same end, on the file and on what the probe heard."""
+    heard = [
+        Recorded(datetime.fromtimestamp(m.at, UTC), m.topic.removeprefix("alicia/scheduler/"), m.json)
+        for m in messages
+        if m.topic.startswith(("alicia/scheduler/execution_", "alicia/scheduler/events"))
+    ]
+    began = heard[0].time
+    asked = Asked(Known(kept_since=began - timedelta(hours=1), traced_since=began - timedelta(hours=1)), 1_000_000)
+    tally = check_history(service.database, asked, heard, lambda done, total: None)
+    assert tally.findings == []
+    assert all(tally.checked[rule] for rule in Rule), tally
