@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from alicia_scheduler.core.state import EventRecord, EventState
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 def fire_id(record: EventRecord, state: EventState, nominal: datetime) -> str:
-    """The execution id of one nominal time of one event; unique for ever, since ``key`` is."""
-    return _digest("fire", record.key, state.generation, nominal.isoformat())
+    """The execution id of one nominal time of one event; unique for ever, since ``key`` is.
+
+    It begins with the time and not with a hash, so that the fires of one moment lie side by side in every index: a
+    commit of a hundred of them writes a few pages of the file instead of a hundred.
+    """
+    return f"{(nominal - _EPOCH) // _MICROSECOND:013x}-{record.key:07x}-{state.generation:x}"
 
 
 def missed_id(record: EventRecord, state: EventState, first: datetime) -> str:

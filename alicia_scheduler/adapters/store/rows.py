@@ -34,7 +34,7 @@ from alicia_scheduler.errors import StoreError
 Row = list[Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY_US = 86_400_000_000
+MICROSECOND = timedelta(microseconds=1)
 UNREADABLE = "This version cannot read the stored definition"
 
 STATE_ROW = (
@@ -99,8 +99,7 @@ def unpacked_states(text: str) -> list[Any]:
 
 def micros(instant: datetime) -> int:
     """The instant as microseconds since the epoch."""
-    since = instant - EPOCH
-    return since.days * DAY_US + since.seconds * 1_000_000 + since.microseconds
+    return (instant - EPOCH) // MICROSECOND
 
 
 def micros_or_none(instant: datetime | None) -> int | None:

@@ -26,7 +26,8 @@ SELECT
     executions,
     (SELECT count(*) FROM executions INDEXED BY executions_unfinished
         WHERE status IN ('pending', 'running', 'retrying')),
-    (SELECT count(*) FROM executions INDEXED BY executions_running WHERE status = 'running'),
+    (SELECT count(*) FROM executions INDEXED BY executions_unfinished
+        WHERE status IN ('pending', 'running', 'retrying') AND status = 'running'),
     (SELECT count(*) FROM executions INDEXED BY executions_retrying WHERE status = 'retrying'),
     outbox,
     (SELECT count(*) FROM states INDEXED BY states_by_wake WHERE wake_time <= :now)

@@ -59,7 +59,9 @@ FROM (
 -- Executions found running.
 SELECT json_group_array({execution})
 FROM (
-    SELECT * FROM executions INDEXED BY executions_running WHERE status = 'running' ORDER BY id LIMIT :limit
+    SELECT * FROM executions INDEXED BY executions_unfinished
+    WHERE status IN ('pending', 'running', 'retrying') AND status = 'running'
+    ORDER BY id LIMIT :limit
 ) AS e
 
 -- name: unfinished
