@@ -5,6 +5,7 @@ The service's own lines and those of libraries (standard `logging`) end in one s
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from io import TextIOWrapper
 from itertools import islice
 from typing import Any, Literal, TextIO
 
@@ -62,6 +64,7 @@ class _Sink:
     stream: TextIO
     level: int
     render: Processor
+    shown_by: asyncio.AbstractEventLoop | None = None
 
 
 _sink = _Sink(sys.stderr, logging.INFO, structlog.processors.JSONRenderer())
@@ -74,11 +77,12 @@ def configure_logging(level: LogLevel, format: LogFormat, stream: TextIO) -> Non
         format: ``auto`` is ``console`` on a terminal, else ``json``.
     """
     human = format == "console" or (format == "auto" and stream.isatty())
+    _show()
     _sink.stream, _sink.level = stream, getattr(logging, level.upper())
     _sink.render = _renderer(human=human, colors=stream.isatty())
     structlog.configure(
         processors=[
-            _drop_below_level,
+            _with_origin,
             structlog.contextvars.merge_contextvars,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -89,6 +93,8 @@ def configure_logging(level: LogLevel, format: LogFormat, stream: TextIO) -> Non
         logger_factory=_OwnLogger,
         cache_logger_on_first_use=True,
     )
+    if isinstance(stream, TextIOWrapper) and not stream.isatty():
+        stream.reconfigure(line_buffering=False)  # ``_show`` says when: a system call a line is costly
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_library_formatter())
     _route(handler, _sink.level)
@@ -104,24 +110,48 @@ class _OwnLogger:
         self.name = name.removeprefix(f"{_OWN}.")
 
     def write(self, line: str) -> None:
-        """Writes one line, and has it seen at once."""
+        """Writes one line, which is seen when the event loop has done what it is at, with the others of that turn."""
         _sink.stream.write(line + "\n")
-        _sink.stream.flush()
+        _show_soon()
 
-    debug = info = warning = error = critical = write
+    def write_now(self, line: str) -> None:
+        """Writes one line, and has it seen at once: the process may be about to end."""
+        _sink.stream.write(line + "\n")
+        _show()
+
+    debug = info = warning = write
+    error = critical = write_now
+
+
+def _show_soon() -> None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # there is no loop
+        _show()
+        return
+    if _sink.shown_by is not loop:
+        _sink.shown_by = loop
+        loop.call_soon(_show)
+
+
+def _show() -> None:
+    _sink.shown_by = None
+    _sink.stream.flush()
 
 
 class _BoundLogger(structlog.BoundLogger):
     """The service's logger; ``exception`` adds the traceback by itself."""
+
+    def _proxy_to_logger(self, method_name: str, event: str | None = None, **event_kw: Any) -> Any:
+        """Does nothing for a line that is not wanted, before anything is built for it."""
+        return super()._proxy_to_logger(method_name, event, **event_kw) if _LEVELS[method_name] >= _sink.level else None
 
     def exception(self, event: str, **fields: Any) -> Any:
         """Logs an error with the traceback of the exception that is being handled."""
         return self._proxy_to_logger("error", event, **{"exc_info": True, **fields})
 
 
-def _drop_below_level(logger: Any, method: str, event: EventDict) -> EventDict:
-    if _LEVELS[method] < _sink.level:
-        raise structlog.DropEvent
+def _with_origin(logger: Any, method: str, event: EventDict) -> EventDict:
     event["level"] = method
     event["logger"] = logger.name
     return event

@@ -18,6 +18,7 @@ from alicia_scheduler.core.on_claim import Claim, next_due_time, on_claim
 from alicia_scheduler.core.on_outcome import Failed, HandedBack, Outcome, Succeeded
 from alicia_scheduler.core.retry import Failure
 from alicia_scheduler.core.view import View
+from alicia_scheduler.engine.deadlines import Deadlines
 from alicia_scheduler.engine.outcomes import OutcomeRecorder
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.errors import ActionFailed
@@ -57,6 +58,7 @@ class Dispatcher:
         self._nudged = asyncio.Event()
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._begun: dict[str, asyncio.Event] = {}
+        self._deadlines = Deadlines()
         self._stopping = False
         self._claims_no_more = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
@@ -162,12 +164,19 @@ class Dispatcher:
     async def _attempt(self, claim: Claim, begun: asyncio.Event) -> None:
         """Acts, frees the place, and reports; cancelled from outside, it reports only what the store must know."""
         execution_id = claim.execution.execution_id
+        task = self._acting[execution_id]
+        self._deadlines.set(task, claim.record.definition.timeout.total_seconds())
         try:
             outcome = await self._acted(claim, begun)
         except asyncio.CancelledError:
-            if not self._stopping or begun.is_set():
+            if self._deadlines.passed(task):
+                outcome = Failed(_timed_out(claim))
+            elif self._stopping and not begun.is_set():
+                outcome = HandedBack()
+            else:
                 return
-            outcome = HandedBack()
+        finally:
+            self._deadlines.clear(task)
         del self._acting[execution_id]
         self._begun.pop(execution_id, None)
         self.nudge()
@@ -184,23 +193,20 @@ class Dispatcher:
             self.nudge()
 
     async def _acted(self, claim: Claim, begun: asyncio.Event) -> Outcome:
-        event = claim.record.definition
-        limit = asyncio.timeout(event.timeout.total_seconds())
         try:
-            async with limit:
-                runner = self._runners[event.action.type]
-                attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
-                return Succeeded(_kept(await runner(attempt)))
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            seconds = event.timeout.total_seconds()
-            return Failed(Failure(f"no end within {seconds:g} s", "timeout", timed_out=True))
+            runner = self._runners[claim.record.definition.action.type]
+            attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
+            return Succeeded(_kept(await runner(attempt)))
         except ActionFailed as error:
             return Failed(_failure(error))
         except Exception as error:
             log.exception("action_broke", execution_id=claim.execution.execution_id)
             return Failed(Failure(f"{type(error).__name__}: {error}", "internal"))
+
+
+def _timed_out(claim: Claim) -> Failure:
+    seconds = claim.record.definition.timeout.total_seconds()
+    return Failure(f"no end within {seconds:g} s", "timeout", timed_out=True)
 
 
 def _kept(result: Json) -> Json:

@@ -6,10 +6,9 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -54,39 +53,25 @@ class MqttPublishRunner:
             ActionFailed: A template is wrong, the broker refused the message, or the expected answer did not come.
         """
         action = attempt.event.definition.action
-        message = self._message(action, attempt)
+        outgoing = self._outgoing(action, attempt)
         expected = _expectation(action, attempt)
         while True:
             try:
-                return await self._publish(action, message, expected, attempt)
+                return await self._publish(outgoing, expected, attempt)
             except BusUnavailable as error:
                 connection = self._bus.connection
                 log.info("waits_for_connection", event_id=attempt.execution.event_id, problem=str(error))
                 if not connection.connected:
                     await self._bus.connection_after(connection.number, connected=False)
 
-    async def _publish(
-        self, action: MqttPublish, message: OutgoingMessage, expected: Expectation | None, attempt: Attempt
-    ) -> Json:
-        listening: AbstractAsyncContextManager[AsyncIterator[IncomingMessage] | None] = (
-            self._bus.listen(expected.topic) if expected else nullcontext(None)
-        )
-        async with listening as answers:
+    async def _publish(self, outgoing: _Outgoing, expected: Expectation | None, attempt: Attempt) -> Json:
+        if expected is None:
             attempt.begin()
-            reason = await self._send(message)
-            result = {
-                "action_type": "mqtt_publish",
-                "topic": message.topic,
-                "message": _shown(message.payload),
-                "qos": message.qos,
-                "retain": message.retain,
-                "status": "success",
-            }
-            if reason:
-                result["note"] = "nobody is subscribed to the topic"
-            if expected and answers is not None:
-                result["answer"] = await _answer(answers, expected)
-            return result
+            return _result(outgoing, await self._send(outgoing.message))
+        async with self._bus.listen(expected.topic) as answers:
+            attempt.begin()
+            result = _result(outgoing, await self._send(outgoing.message))
+            return {**result, "answer": await _answer(answers, expected)}
 
     async def _send(self, message: OutgoingMessage) -> int:
         try:
@@ -94,26 +79,51 @@ class MqttPublishRunner:
         except PublishRefused as error:
             raise ActionFailed(str(error), "publish_refused", permanent=error.permanent) from None
 
-    def _message(self, action: MqttPublish, attempt: Attempt) -> OutgoingMessage:
+    def _outgoing(self, action: MqttPublish, attempt: Attempt) -> _Outgoing:
         topic, body = _rendered(action, attempt)
         problem = self._options.refused(topic)
         if problem:
             raise ActionFailed(f"topic '{topic[:200]}': {problem}", "topic_refused", permanent=True)
-        payload, properties = self._with_metadata(action, topic, body, attempt)
+        body, properties = self._with_metadata(action, topic, body, attempt)
         expiry_s = None if action.expiry is None else max(1, round(action.expiry.total_seconds()))
-        return OutgoingMessage(topic, payload, action.qos, action.retain, expiry_s=expiry_s, user_properties=properties)
+        message = OutgoingMessage(
+            topic, _encoded(body), action.qos, action.retain, expiry_s=expiry_s, user_properties=properties
+        )
+        return _Outgoing(message, body)
 
     def _with_metadata(
         self, action: MqttPublish, topic: str, body: Json, attempt: Attempt
-    ) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    ) -> tuple[Json, tuple[tuple[str, str], ...]]:
         merge = action.metadata == "merge" or (
             action.metadata == "auto" and topic.startswith(self._options.merge_prefixes)
         )
         if merge and isinstance(body, dict):
-            return _encoded({**body, **_metadata(attempt)}), ()
+            return {**body, **_metadata(attempt)}, ()
         if action.metadata == "none" or (action.metadata == "merge" and not isinstance(body, dict)):
-            return _encoded(body), ()
-        return _encoded(body), tuple((name, _text(value)) for name, value in _metadata(attempt).items())
+            return body, ()
+        return body, tuple((name, _text(value)) for name, value in _metadata(attempt).items())
+
+
+class _Outgoing(NamedTuple):
+    """A message on its way, and its body as JSON where it was given as JSON."""
+
+    message: OutgoingMessage
+    body: Json
+
+
+def _result(outgoing: _Outgoing, reason: int) -> dict[str, Json]:
+    message = outgoing.message
+    result = {
+        "action_type": "mqtt_publish",
+        "topic": message.topic,
+        "message": _shown(message.payload) if isinstance(outgoing.body, str) else outgoing.body,
+        "qos": message.qos,
+        "retain": message.retain,
+        "status": "success",
+    }
+    if reason:
+        result["note"] = "nobody is subscribed to the topic"
+    return result
 
 
 def template_context(attempt: Attempt) -> dict[str, Json]:
