@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,11 +34,18 @@ LONGEST_WAIT = timedelta(minutes=1)
 SETTLING = timedelta(seconds=1)
 """What a stop grants, past its grace, to actions that were cancelled and to outcomes on their way into the store."""
 
+AHEAD_MAX = 200
+"""Executions claimed at most before there is a place for them. They wait for a place, and not for a commit."""
+
 log = structlog.get_logger("dispatcher")
 
 
 class Dispatcher:
-    """Runs up to ``places`` executions at a time; the rest waits in the store, in order."""
+    """Runs up to ``places`` executions at a time; the rest waits in the store, in order.
+
+    Actions that end within milliseconds would leave their places empty for the length of a commit. So as many are
+    claimed ahead as have ended since the last claim: none while actions are long, some tens while they are short.
+    """
 
     def __init__(
         self,
@@ -57,6 +65,8 @@ class Dispatcher:
         self._recorder = OutcomeRecorder(writer, timings, self._was_fenced, retries=retries)
         self._nudged = asyncio.Event()
         self._acting: dict[str, asyncio.Task[None]] = {}
+        self._ahead: deque[Claim] = deque()
+        self._ended_since_claim = 0
         self._begun: dict[str, asyncio.Event] = {}
         self._deadlines = Deadlines()
         self._stopping = False
@@ -77,6 +87,8 @@ class Dispatcher:
             task = self._acting.get(execution_id)
             if task is not None:
                 task.cancel()
+            else:
+                self._forget(execution_id)
         if committed.ready:
             self.nudge()
 
@@ -89,9 +101,14 @@ class Dispatcher:
         while not self._stopping:
             await self._nudged.wait()
             self._nudged.clear()
-            if not self._stopping and self.running < self._places:
-                await self._claim(self._places - self.running)
+            wanted = self._wanted()
+            if not self._stopping and wanted > 0:
+                await self._claim(wanted)
         self._claims_no_more.set()
+
+    def _wanted(self) -> int:
+        ahead, self._ended_since_claim = min(self._ended_since_claim, AHEAD_MAX), 0
+        return self._places + ahead - self.running - len(self._ahead)
 
     async def drain(self, grace: timedelta) -> None:
         """Claims no more, hands back what has not begun to act, and waits for the rest as long as the grace allows.
@@ -102,6 +119,8 @@ class Dispatcher:
         self._stopping = True
         self.nudge()
         await self._end_claiming(grace)
+        while self._ahead:
+            self._recorder.record(self._ahead.popleft(), HandedBack(), self._clock.now())
         await asyncio.sleep(0)  # a task that is cancelled before its first step could not hand its execution back
         for execution_id, begun in list(self._begun.items()):
             if not begun.is_set():
@@ -137,10 +156,24 @@ class Dispatcher:
         needs = Needs(ready_at=self._clock.now(), ready_limit=free)
         self._claiming = self._writer.submit(needs, decide, last=True)
         claims = await self._claiming
-        for claim in claims:
-            self._start(claim)
+        self._ahead.extend(claims)
+        self._start_what_fits()
         if len(claims) == free:
             self.nudge()
+
+    def _start_what_fits(self) -> None:
+        while self._ahead and self.running < self._places and not self._stopping:
+            self._start(self._ahead.popleft())
+
+    def _forget(self, execution_id: str) -> None:
+        """Drops a claim whose execution was cancelled before there was a place for it."""
+        self._ahead = deque(claim for claim in self._ahead if claim.execution.execution_id != execution_id)
+
+    def _freed(self) -> None:
+        """A place is free: what was claimed ahead takes it, or more is claimed."""
+        self._ended_since_claim += 1
+        self._start_what_fits()
+        self.nudge()
 
     def _look_again(self, now: datetime, due_time: datetime | None) -> None:
         """Has the dispatcher look again when an execution that was planned before the clock was set back is due."""
@@ -179,8 +212,8 @@ class Dispatcher:
             self._deadlines.clear(task)
         del self._acting[execution_id]
         self._begun.pop(execution_id, None)
-        self.nudge()
         self._recorder.record(claim, outcome, self._clock.now())
+        self._freed()
 
     def _was_fenced(self) -> None:
         self.fenced += 1
@@ -190,7 +223,7 @@ class Dispatcher:
         if self._acting.get(execution_id) is task:
             del self._acting[execution_id]
             self._begun.pop(execution_id, None)
-            self.nudge()
+            self._freed()
 
     async def _acted(self, claim: Claim, begun: asyncio.Event) -> Outcome:
         try:
