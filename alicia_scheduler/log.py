@@ -136,7 +136,8 @@ def _show_soon() -> None:
 
 def _show() -> None:
     _sink.shown_by = None
-    _sink.stream.flush()
+    if not _sink.stream.closed:
+        _sink.stream.flush()
 
 
 class _BoundLogger(structlog.BoundLogger):

@@ -98,7 +98,7 @@ INSERT INTO events (
     key, event_id, revision, origin, namespace, module_id, schedule_type, folded_name, tags, created_time,
     updated_time, definition
 )
-VALUES {values}
+{values}
 ON CONFLICT (key) DO UPDATE SET
     revision = excluded.revision, origin = excluded.origin, namespace = excluded.namespace,
     module_id = excluded.module_id, schedule_type = excluded.schedule_type, folded_name = excluded.folded_name,
@@ -111,7 +111,7 @@ INSERT INTO states (
     key, event_id, status, mark_time, anchor_time, next_time, wake_time, generation, unfinished, fired_count,
     run_count, success_count, failure_count, skipped_count, missed_count, last_run_time, last_status, detail
 )
-VALUES {values}
+{values}
 ON CONFLICT (key) DO UPDATE SET
     status = excluded.status, mark_time = excluded.mark_time, anchor_time = excluded.anchor_time,
     next_time = excluded.next_time, wake_time = excluded.wake_time, generation = excluded.generation,
@@ -126,7 +126,7 @@ INSERT INTO executions (
     execution_id, event_key, event_id, status, triggered_by, scheduled_time, due_time, created_time, priority, held,
     retry_time, end_time, detail
 )
-VALUES {values}
+{values}
 
 -- name: put_executions
 -- Inserts or replaces executions. What an execution is made from never changes, so those columns and their indexes rest.
@@ -134,7 +134,7 @@ INSERT INTO executions (
     execution_id, event_key, event_id, status, triggered_by, scheduled_time, due_time, created_time, priority, held,
     retry_time, end_time, detail
 )
-VALUES {values}
+{values}
 ON CONFLICT (execution_id) DO UPDATE SET
     status = excluded.status, triggered_by = excluded.triggered_by, due_time = excluded.due_time,
     priority = excluded.priority, held = excluded.held, retry_time = excluded.retry_time,
@@ -148,14 +148,14 @@ WHERE execution_id IN (SELECT value FROM json_each(:ids))
 -- name: put_requests
 -- Keeps the answers that request ids got.
 INSERT INTO requests (request_id, fingerprint, answer, answered_time)
-VALUES {values}
+{values}
 ON CONFLICT (request_id) DO UPDATE SET
     fingerprint = excluded.fingerprint, answer = excluded.answer, answered_time = excluded.answered_time
 
 -- name: add_outbox
 -- Adds messages to send.
 INSERT INTO outbox (sequence, topic, payload, encoded, created_time, detail)
-VALUES {values}
+{values}
 
 -- name: delete_sent
 -- Removes messages that the broker has acknowledged.
