@@ -18,7 +18,7 @@ RUN_ARGS ?= --embedded-broker
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet --quiet
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
-.PHONY: help setup run test check lint format types contracts bench docs mosquitto clean
+.PHONY: help setup run test check lint format types contracts bench sim docs mosquitto clean
 
 help: ## print this list
 	@echo "Alicia Scheduler: make <verb>"
@@ -65,6 +65,13 @@ run: $(VENV)/.stamp-run ## start the service with a broker of its own; Ctrl-C st
 
 bench: $(VENV)/.stamp-bench mosquitto ## measure fires per second, lateness, start-up and memory, beside APScheduler
 	@$(BIN)/python -m bench
+
+SEED ?=
+DAYS ?=
+MUTATIONS ?=
+
+sim: $(VENV)/.stamp-dev ## simulate days of faults on a virtual clock (SEED= DAYS=), or plant faults (MUTATIONS=1)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) $(if $(MUTATIONS),--mutations)
 
 docs: $(VENV)/.stamp-dev ## write the references in docs/ again from the code
 	@$(BIN)/python docs/generate.py
