@@ -86,7 +86,7 @@ class StoreError(SchedulerError):
 
 
 class StoreUnavailable(StoreError):
-    """Nothing was committed, and the same transaction may succeed later."""
+    """The same transaction may succeed later. Whether this one was committed, the service mark in the store tells."""
 
 
 class StoreInUse(StoreError):

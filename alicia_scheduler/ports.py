@@ -112,7 +112,15 @@ class Transaction(Protocol):
         ...
 
     async def apply(self, changes: Changes) -> None:
-        """Writes the rows; they are durable once the transaction has ended without an error."""
+        """Writes the rows; they are durable once the transaction has ended without an error.
+
+        A mark that does not follow the one in the store ends the transaction with StoreInUse: another process has taken
+        the store over.
+        """
+        ...
+
+    async def mark(self) -> ServiceMark:
+        """The service mark as it stands in the store."""
         ...
 
     async def next_wake_time(self, now: datetime) -> datetime | None:

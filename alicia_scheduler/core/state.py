@@ -198,9 +198,18 @@ class ServiceMark(NamedTuple):
         alive_at: The last instant the process is known to have lived; None in a new store.
         clean: Whether it stopped in order.
         starts: How many times a service has opened the store.
+        serial: Rises with every transaction that writes; tells whether one whose answer got lost has happened, and
+            with ``starts`` whether another process has taken the store over.
     """
 
     counters: Counters = Counters()
     alive_at: datetime | None = None
     clean: bool = True
     starts: int = 0
+    serial: int = 0
+
+    def follows(self, stored: ServiceMark) -> bool:
+        """Whether its writer is the owner of the store in which ``stored`` stands."""
+        if self.starts != stored.starts:
+            return self.starts > stored.starts
+        return self.serial > stored.serial

@@ -67,6 +67,7 @@ class Dispatcher:
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._ahead: deque[Claim] = deque()
         self._ended_since_claim = 0
+        self._cancelled: set[str] = set()
         self._begun: dict[str, asyncio.Event] = {}
         self._deadlines = Deadlines()
         self._stopping = False
@@ -89,6 +90,7 @@ class Dispatcher:
                 task.cancel()
             else:
                 self._forget(execution_id)
+                self._cancelled.add(execution_id)
         if committed.ready:
             self.nudge()
 
@@ -155,8 +157,9 @@ class Dispatcher:
 
         needs = Needs(ready_at=self._clock.now(), ready_limit=free)
         self._claiming = self._writer.submit(needs, decide, last=True)
+        self._cancelled.clear()
         claims = await self._claiming
-        self._ahead.extend(claims)
+        self._ahead.extend(claim for claim in claims if claim.execution.execution_id not in self._cancelled)
         self._start_what_fits()
         if len(claims) == free:
             self.nudge()

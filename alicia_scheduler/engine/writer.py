@@ -19,7 +19,7 @@ from alicia_scheduler.core.decision import Changes, Decision, Needs, merged_need
 from alicia_scheduler.core.outbox import OutboxRow, OutgoingMessage
 from alicia_scheduler.core.state import EventRecord, EventState, ServiceMark
 from alicia_scheduler.core.view import View
-from alicia_scheduler.errors import StoreDamaged, StoreUnavailable
+from alicia_scheduler.errors import StoreDamaged, StoreInUse, StoreUnavailable
 from alicia_scheduler.ports import Clock, Store, Transaction
 
 Answer = TypeVar("Answer")
@@ -65,6 +65,22 @@ class Committed:
     ready: bool = False
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """A transaction on its way: what it decided, and what follows once it is durable.
+
+    Attributes:
+        sent: The acknowledged outbox rows that it takes out.
+        wake: The next wake time, if somebody asked for it.
+    """
+
+    view: View
+    sent: list[int]
+    answers: list[tuple[Proposal[Any], Any]] = field(default_factory=list)
+    committed: Committed = field(default_factory=Committed)
+    wake: tuple[datetime | None] | None = None
+
+
 class Announcer(Protocol):
     """Turns announcements into messages: those for the outbox, and those that may get lost."""
 
@@ -87,6 +103,7 @@ class Writer:
         self._arrived = asyncio.Event()
         self._followers: list[Callable[[Committed], None]] = []
         self._relief: list[Callable[[], None]] = []
+        self._lost: _Attempt | None = None
         self.mark = ServiceMark()
         self.problem: str | None = None
         self.commits = 0
@@ -140,6 +157,7 @@ class Writer:
 
         Raises:
             StoreDamaged: The store cannot be trusted any more.
+            StoreInUse: Another process has taken it over.
         """
         while True:
             await self._work_arrives()
@@ -184,7 +202,7 @@ class Writer:
         """Commits the batch; a batch that cannot be committed is taken apart, so that only the culprit fails."""
         try:
             await self._commit(batch)
-        except (StoreUnavailable, StoreDamaged):
+        except (StoreUnavailable, StoreDamaged, StoreInUse):
             raise
         except Exception as error:
             log.exception("commit_failed", decisions=len(batch))
@@ -195,25 +213,46 @@ class Writer:
                 await self._commit_or_isolate([proposal])
 
     async def _commit(self, batch: Sequence[Proposal[Any]]) -> None:
-        committed = Committed()
-        now = self._clock.now()
-        view = View(self.mark)
-        answers: list[tuple[Proposal[Any], Any]] = []
-        view.changes.sent = list(self._sent)
-        taken = len(self._sent)
+        """Commits the batch; one that the store may have committed without saying so is looked up, not done again."""
         async with self._store.transaction() as transaction:
-            for last in (False, True):
-                turn = [p for p in batch if p.last is last and not p.future.done()]
-                answers += await self._round(transaction, view, turn, now, committed)
-            if any(p.asks_wake for p in batch):
-                self.next_wake_time = await transaction.next_wake_time(now)
-        self.mark = view.mark
-        del self._sent[:taken]
+            lost, written = self._lost, await self._has_happened(transaction)
+            if not written:
+                lost = _Attempt(View(self.mark), sent=list(self._sent))
+                await self._decide(transaction, batch, lost)
+            self._lost = lost
+        assert lost is not None
+        self._lost = None
+        self._conclude(lost)
+        if any(not proposal.future.done() for proposal in batch):
+            await self._commit(batch)
+
+    async def _has_happened(self, transaction: Transaction) -> bool:
+        """Whether the attempt whose end nobody heard of has been committed: its serial is the one in the store."""
+        lost, self._lost = self._lost, None
+        if lost is None:
+            return False
+        stored = await transaction.mark()
+        return (stored.starts, stored.serial) == (lost.view.mark.starts, lost.view.mark.serial)
+
+    async def _decide(self, transaction: Transaction, batch: Sequence[Proposal[Any]], attempt: _Attempt) -> None:
+        now = self._clock.now()
+        attempt.view.changes.sent = list(attempt.sent)
+        for last in (False, True):
+            turn = [p for p in batch if p.last is last and not p.future.done()]
+            attempt.answers += await self._round(transaction, attempt.view, turn, now, attempt.committed)
+        if any(p.asks_wake for p in batch):
+            attempt.wake = (await transaction.next_wake_time(now),)
+
+    def _conclude(self, attempt: _Attempt) -> None:
+        self.mark = attempt.view.mark
+        del self._sent[: len(attempt.sent)]
         self.commits += 1
-        for proposal, answer in answers:
+        if attempt.wake is not None:
+            (self.next_wake_time,) = attempt.wake
+        for proposal, answer in attempt.answers:
             if not proposal.future.done():
                 proposal.future.set_result(answer)
-        self._tell(committed)
+        self._tell(attempt.committed)
 
     def _tell(self, committed: Committed) -> None:
         """Tells the followers; what they do wrong cannot undo the commit."""
@@ -262,7 +301,7 @@ class Writer:
         changes = view.changes
         if not changes:
             return
-        view.mark = changes.mark = (changes.mark or view.mark)._replace(alive_at=now)
+        view.mark = changes.mark = (changes.mark or view.mark)._replace(alive_at=now, serial=self.mark.serial + 1)
         await transaction.apply(changes)
         _note(committed, changes, view)
         view.written()

@@ -37,7 +37,7 @@ FAULTS = (
 BEYOND = ("uncertain", "two_owners", "instant")
 """Faults beyond what the store promises the engine today (docs/simulation.md); ``--beyond`` turns them on."""
 
-WITHSTOOD: frozenset[str] = frozenset()
+WITHSTOOD: frozenset[str] = frozenset(BEYOND)
 """Those of them that the engine withstands, and that every simulation therefore contains."""
 
 

@@ -83,6 +83,9 @@ class WatchedTransaction:
         await self._inner.apply(kept)
         self.written.append(kept)
 
+    async def mark(self) -> ServiceMark:
+        return await self._inner.mark()
+
     async def next_wake_time(self, now: datetime) -> datetime | None:
         return await self._inner.next_wake_time(now)
 

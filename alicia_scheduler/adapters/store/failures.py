@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alicia_scheduler.errors import StoreDamaged, StoreError, StoreUnavailable
+from alicia_scheduler.errors import StoreDamaged, StoreError, StoreInUse, StoreUnavailable
 
 PASSING = frozenset(
     {
@@ -53,6 +53,8 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     code = primary_code(error)
     if code == sqlite3.SQLITE_FULL:
         return DiskFull(f"{path}: no room on the disk ({error})")
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return StoreInUse(f"{path}: {error}; this one ends")
     if code in PASSING:
         return StoreUnavailable(f"{path}: {error}")
     if code in DAMAGED:

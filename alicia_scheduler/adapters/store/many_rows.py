@@ -35,4 +35,5 @@ def many_rows(sql: str, rows: Sequence[Row]) -> Iterable[Step]:
 @lru_cache(maxsize=256)
 def _with_groups(sql: str, rows: int, columns: int) -> str:
     group = f"({', '.join('?' * columns)})"
-    return sql.replace(PLACE, f"SELECT * FROM (VALUES {', '.join([group] * rows)}) WHERE column1 IS NOT NULL")
+    groups = ", ".join([group] * rows)
+    return sql.replace(PLACE, f"SELECT * FROM (VALUES {groups}) WHERE column1 IS NOT NULL")  # noqa: S608  only "?"

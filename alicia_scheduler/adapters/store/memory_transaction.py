@@ -9,7 +9,8 @@ from datetime import datetime
 from alicia_scheduler.adapters.store.failures import DuplicateExecution
 from alicia_scheduler.adapters.store.memory_tables import Tables
 from alicia_scheduler.core.decision import Changes, Needs, Snapshot
-from alicia_scheduler.core.state import UNFINISHED, EventState, Execution, ExecutionStatus
+from alicia_scheduler.core.state import UNFINISHED, EventState, Execution, ExecutionStatus, ServiceMark
+from alicia_scheduler.errors import StoreInUse
 
 MOST_UNFINISHED = 1000
 """So many unfinished executions of one event are loaded at most, the oldest ones."""
@@ -61,7 +62,13 @@ class MemoryTransaction:
         for sequence in changes.sent:
             self.tables.outbox.pop(sequence, None)
         if changes.mark is not None:
+            if not changes.mark.follows(self._committed.mark):
+                raise StoreInUse("another process has taken the store over; this one ends")
             self.tables.mark = changes.mark
+
+    async def mark(self) -> ServiceMark:
+        """The service mark as it stands in the store."""
+        return self.tables.mark
 
     async def next_wake_time(self, now: datetime) -> datetime | None:
         """The earliest wake time of an event, or time of a retry after ``now``, whichever comes first."""

@@ -339,10 +339,11 @@ def mark_values(mark: ServiceMark) -> Mapping[str, Any]:
         "alive_time": micros_or_none(mark.alive_at),
         "clean": int(mark.clean),
         "starts": mark.starts,
+        "serial": mark.serial,
     }
 
 
 def mark_from(row: tuple[Any, ...]) -> ServiceMark:
     """The service mark in a row."""
-    key, fence, sequence, alive, clean, starts = row
-    return ServiceMark(Counters(key, fence, sequence), instant_or_none(alive), bool(clean), starts)
+    key, fence, sequence, alive, clean, starts, serial = row
+    return ServiceMark(Counters(key, fence, sequence), instant_or_none(alive), bool(clean), starts, serial)

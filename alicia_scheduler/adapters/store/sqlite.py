@@ -129,6 +129,7 @@ class SqliteStore:
                 yield transaction
                 await finished(transaction.commit())
             except BaseException:
+                self._hot.clear()  # it may have been committed all the same
                 await finished(writer.roll_back())
                 raise
             self._hot.committed(transaction.written)

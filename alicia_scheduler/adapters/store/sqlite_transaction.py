@@ -17,6 +17,7 @@ from alicia_scheduler.adapters.store.rows import (
     execution_from,
     execution_row,
     instant_or_none,
+    mark_from,
     mark_values,
     micros,
     packed,
@@ -32,7 +33,15 @@ from alicia_scheduler.adapters.store.rows import (
 )
 from alicia_scheduler.adapters.store.statements import statements
 from alicia_scheduler.core.decision import Changes, Needs, Snapshot
-from alicia_scheduler.core.state import UNFINISHED, EventRecord, EventState, EventStatus, Execution, RequestRecord
+from alicia_scheduler.core.state import (
+    UNFINISHED,
+    EventRecord,
+    EventState,
+    EventStatus,
+    Execution,
+    RequestRecord,
+    ServiceMark,
+)
 from alicia_scheduler.errors import StoreError
 
 Query = tuple[str, Mapping[str, Any]]
@@ -58,6 +67,7 @@ class SqliteTransaction:
         self._begun = False
         self._steps: list[Step] = []
         self._new: set[str] = set()
+        self._mark: ServiceMark | None = None
         self.written = Written()
         self.planned: set[str] = set()
 
@@ -102,8 +112,14 @@ class SqliteTransaction:
         if changes.sent:
             self._steps.append((self._sql["delete_sent"], (packed(changes.sent),)))
         if changes.mark is not None:
-            self._steps.append((self._sql["put_mark"], mark_values(changes.mark)))
+            self._mark = changes.mark
         self._note(changes)
+
+    async def mark(self) -> ServiceMark:
+        """The service mark as it stands in the file; raises StoreError."""
+        row = await self._row("mark")
+        assert row is not None, "the first migration makes the row"
+        return mark_from(row)
 
     async def next_wake_time(self, now: datetime) -> datetime | None:
         """The earliest wake time of an event or time of a retry after ``now``; raises StoreError."""
@@ -112,6 +128,8 @@ class SqliteTransaction:
 
     async def commit(self) -> None:
         """Makes what was written durable; raises as ``apply`` does."""
+        if self._mark is not None:
+            self._steps.append((self._sql["put_mark"], mark_values(self._mark)))
         if self._begun or self._steps:
             await self._trip(None, commit=True)
 

@@ -57,8 +57,8 @@ CREATE TABLE meta (
     events        INTEGER NOT NULL DEFAULT 0,
     executions    INTEGER NOT NULL DEFAULT 0,
     outbox        INTEGER NOT NULL DEFAULT 0
-) STRICT;
-INSERT INTO "meta" VALUES(1,3,100,3,1772366400123457,1,5,2,4,2);
+, serial INTEGER NOT NULL DEFAULT 0) STRICT;
+INSERT INTO "meta" VALUES(1,3,100,3,1772366400123457,1,5,2,4,2,0);
 CREATE TABLE outbox (
     sequence     INTEGER PRIMARY KEY,
     topic        TEXT NOT NULL,
@@ -143,5 +143,9 @@ CREATE TRIGGER outbox_added AFTER INSERT ON outbox BEGIN
 END;
 CREATE TRIGGER outbox_removed AFTER DELETE ON outbox BEGIN
     UPDATE meta SET outbox = outbox - 1;
+END;
+CREATE TRIGGER meta_owner BEFORE UPDATE OF serial ON meta
+WHEN NOT (new.starts > old.starts OR (new.starts = old.starts AND new.serial > old.serial)) BEGIN
+    SELECT RAISE(ABORT, 'another process has taken the store over');
 END;
 COMMIT;

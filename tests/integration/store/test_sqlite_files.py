@@ -52,7 +52,7 @@ async def filled(path: Path, *, clean: bool = True) -> None:
     await store.open()
     await add_events(store, *(f"event-{n}" for n in range(200)))
     await commit(store, planned(*(execution(f"x{n}", f"event-{n}", n + 1) for n in range(200))))
-    await commit(store, Changes(mark=ServiceMark(clean=clean)))
+    await commit(store, Changes(mark=ServiceMark(clean=clean, serial=1)))
     await store.close()
 
 

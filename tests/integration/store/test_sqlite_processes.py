@@ -102,6 +102,6 @@ async def test_a_closed_store_says_so_and_ends_its_threads(store: SqliteStore, p
     with pytest.raises(StoreUnavailable, match="not open"):
         await store.execution("e")
     with pytest.raises(StoreUnavailable, match="not open"):
-        await commit(store, Changes(mark=ServiceMark()))
+        await commit(store, Changes(mark=ServiceMark(serial=1)))
     assert not path.with_name("s.db-wal").exists()
     await store.close()

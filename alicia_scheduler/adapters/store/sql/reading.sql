@@ -2,7 +2,7 @@
 
 -- name: mark
 -- What the process before left.
-SELECT next_key, next_fence, next_sequence, alive_time, clean, starts FROM meta
+SELECT next_key, next_fence, next_sequence, alive_time, clean, starts, serial FROM meta
 
 -- name: event
 -- One event: both rows.

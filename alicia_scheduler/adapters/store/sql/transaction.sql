@@ -165,4 +165,8 @@ DELETE FROM outbox WHERE sequence IN (SELECT value FROM json_each(:rows))
 -- Leaves the service mark.
 UPDATE meta SET
     next_key = :next_key, next_fence = :next_fence, next_sequence = :next_sequence, alive_time = :alive_time,
-    clean = :clean, starts = :starts
+    clean = :clean, starts = :starts, serial = :serial
+
+-- name: mark
+-- What stands there now.
+SELECT next_key, next_fence, next_sequence, alive_time, clean, starts, serial FROM meta
