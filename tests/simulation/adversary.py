@@ -35,7 +35,7 @@ FAULTS = (
 )
 
 BEYOND = ("uncertain", "two_owners", "instant")
-"""Faults beyond what the store promises the engine today (docs/simulation.md); ``--beyond`` turns them on."""
+"""Faults that a careful store does not have, and that the engine withstands all the same (docs/simulation.md)."""
 
 WITHSTOOD: frozenset[str] = frozenset(BEYOND)
 """Those of them that the engine withstands, and that every simulation therefore contains."""
