@@ -2,7 +2,20 @@
 
 import typer
 
-from alicia_scheduler.cli import backup, check, doctor, documents, events, executions, output, preview, run, tail
+from alicia_scheduler.cli import (
+    backup,
+    check,
+    doctor,
+    documents,
+    events,
+    executions,
+    output,
+    preview,
+    run,
+    tail,
+    thrown,
+    variables,
+)
 from alicia_scheduler.errors import BusUnavailable, SchedulerError
 
 NO_BROKER = (
@@ -22,6 +35,9 @@ app.command("check")(check.check)
 app.command("preview")(preview.preview)
 app.add_typer(events.app, name="events")
 app.add_typer(executions.app, name="executions")
+app.add_typer(variables.app, name="variables")
+app.command("throw")(thrown.throw)
+app.add_typer(thrown.app, name="queue")
 app.command("tail")(tail.tail)
 app.command("backup")(backup.backup)
 app.command("doctor")(doctor.doctor)

@@ -141,6 +141,7 @@ class Execution:
         last_missed_time: For a ``missed`` range: its last nominal time; ``scheduled_time`` is its first.
         crash_count: Process deaths in a row that found it running.
         payload: What the command that made it brought along.
+        trigger_event: The thrown event, message or other execution that made it, and the trigger that saw it.
     """
 
     execution_id: str
@@ -169,6 +170,7 @@ class Execution:
     crash_count: int = 0
     trace_id: str | None = None
     payload: Json = None
+    trigger_event: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ class Counters:
     key: int = 1
     fence: int = 1
     sequence: int = 1
+    offset: int = 1
 
 
 @dataclass(frozen=True, slots=True)

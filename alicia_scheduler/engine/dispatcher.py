@@ -14,12 +14,21 @@ from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.model.fields import json_text
 from alicia_scheduler.core.on_claim import Claim, next_due_time, on_claim
-from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, on_outcome
+from alicia_scheduler.core.on_outcome import (
+    Attempted,
+    Failed,
+    HandedBack,
+    Outcome,
+    Succeeded,
+    Waits,
+    on_outcome,
+)
 from alicia_scheduler.core.retry import Failure
+from alicia_scheduler.core.thrown.acting import chosen_action
 from alicia_scheduler.core.view import View
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.errors import ActionFailed
-from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json
+from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json, WaitsUntil
 
 RESULT_MAX_CHARS = 256 * 1024
 """Largest result kept, as JSON; of a larger one only its size is."""
@@ -189,14 +198,21 @@ class Dispatcher:
         limit = asyncio.timeout(event.timeout.total_seconds())
         try:
             async with limit:
-                runner = self._runners[event.action.type]
-                attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
+                action = chosen_action(event, claim.execution)
+                if action is None:
+                    raise ActionFailed(
+                        "the trigger that made it is gone, and the event has no action", "no_action", permanent=True
+                    )
+                runner = self._runners[action.type]
+                attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set, action)
                 return Succeeded(_kept(await runner(attempt)))
         except TimeoutError:
             if not limit.expired():
                 raise
             seconds = event.timeout.total_seconds()
             return Failed(Failure(f"no end within {seconds:g} s", "timeout", timed_out=True))
+        except WaitsUntil as wait:
+            return Waits(wait.wake_time)
         except ActionFailed as error:
             return Failed(_failure(error))
         except Exception as error:
@@ -249,3 +265,5 @@ def _log_attempt(claim: Claim, outcome: Outcome, end_time: datetime) -> None:
             log.warning("attempt_failed", error=failure.message, code=failure.code, **fields)
         case HandedBack():
             log.info("execution_handed_back", **fields)
+        case Waits(wake_time):
+            log.info("execution_waits", until=wake_time.isoformat(), **fields)

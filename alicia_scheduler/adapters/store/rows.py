@@ -111,6 +111,7 @@ def record_row(record: EventRecord) -> Row:
         micros(record.created_at),
         micros(record.updated_at),
         definition.model_dump_json(),
+        definition.dest_id,
     ]
 
 
@@ -215,7 +216,7 @@ _PLAIN_DETAIL = {
     if field.name
     in {
         "reason", "attempt", "fence", "result", "error_message", "error_code", "missed_count", "crash_count",
-        "trace_id", "payload",
+        "trace_id", "payload", "trigger_event",
     }
 }  # fmt: skip
 _DETAIL_TIMES = ("start_time", "last_missed_time")
@@ -313,10 +314,11 @@ def mark_values(mark: ServiceMark) -> Mapping[str, Any]:
         "alive_time": micros_or_none(mark.alive_at),
         "clean": int(mark.clean),
         "starts": mark.starts,
+        "next_offset": mark.counters.offset,
     }
 
 
 def mark_from(row: tuple[Any, ...]) -> ServiceMark:
     """The service mark in a row."""
-    key, fence, sequence, alive, clean, starts = row
-    return ServiceMark(Counters(key, fence, sequence), instant_or_none(alive), bool(clean), starts)
+    key, fence, sequence, alive, clean, starts, offset = row
+    return ServiceMark(Counters(key, fence, sequence, offset), instant_or_none(alive), bool(clean), starts)

@@ -76,8 +76,8 @@ def _size_bytes(path: Path) -> int:
 
 
 async def _stopped_in_order(reader: Connection) -> bool:
-    row = await reader.row(statements("reading")["mark"])
-    return bool(row and row[4])
+    row = await reader.row(statements("reading")["stopped_in_order"])
+    return bool(row and row[0])
 
 
 async def _check_pages(reader: Connection, path: Path) -> None:

@@ -29,8 +29,10 @@ from alicia_scheduler.adapters.store.rows import (
     unreadable_problem,
 )
 from alicia_scheduler.adapters.store.statements import statements
+from alicia_scheduler.adapters.store.thrown_transaction import ThrownTables, TriggerMemory
 from alicia_scheduler.core.decision import Changes, Needs, Snapshot
 from alicia_scheduler.core.state import UNFINISHED, EventRecord, EventState, EventStatus, Execution, RequestRecord
+from alicia_scheduler.core.thrown.model import ThrownNeeds, ThrownSnapshot
 from alicia_scheduler.errors import StoreError
 
 MOST_UNFINISHED = 1000
@@ -45,9 +47,10 @@ class SqliteTransaction:
         planned: Ids of the events that got new executions.
     """
 
-    def __init__(self, connection: Connection, cache: RecordCache) -> None:
+    def __init__(self, connection: Connection, cache: RecordCache, memory: TriggerMemory) -> None:
         self._connection = connection
         self._cache = cache
+        self._thrown = ThrownTables(connection, memory)
         self._sql = statements("transaction")
         self._begun = False
         self.written: dict[int, EventRecord | None] = {}
@@ -56,12 +59,14 @@ class SqliteTransaction:
     async def load(self, needs: Needs) -> Snapshot:
         """The rows that ``needs`` names, as they stand within this transaction; raises StoreError."""
         await self._begin()
+        thrown, needs = await self._load_thrown(needs)
         named = await self._executions("executions", bool(needs.execution_ids), ids=packed(needs.execution_ids))
         ready = await self._ready(needs)
         interrupted = await self._executions("interrupted", needs.interrupted, limit=needs.interrupted_limit)
         executions = {execution.execution_id: execution for execution in (*named, *ready, *interrupted)}
         due = await self._timed("due_states", needs.due_at, needs.due_limit)
         ahead = await self._timed("ahead", needs.ahead_of, needs.ahead_limit)
+        thrown, needs = await self._load_watchers(thrown, needs, [*due, *ahead], executions.values())
         states, total_events = await self._states(needs, executions.values(), [*due, *ahead])
         unfinished = await self._unfinished(states, executions.values())
         records = await self._records(states.values())
@@ -76,6 +81,7 @@ class SqliteTransaction:
             interrupted=tuple(execution.execution_id for execution in interrupted),
             ahead=tuple(state.event_id for state in ahead),
             total_events=total_events,
+            thrown=thrown,
         )
 
     async def apply(self, changes: Changes) -> None:
@@ -90,6 +96,8 @@ class SqliteTransaction:
         await self._write("put_records", map(record_row, changes.records.values()))
         await self._write("put_states", map(state_row, changes.states.values()))
         await self._write_executions(changes)
+        await self._thrown.index(changes.records.values())
+        await self._thrown.apply(changes.thrown)
         await self._write("put_requests", map(request_row, changes.requests.values()))
         await self._write("add_outbox", map(outbox_row, changes.outbox))
         await self._write("delete_sent", changes.sent)
@@ -110,6 +118,30 @@ class SqliteTransaction:
             self._begun = True
 
     # --- reading ---
+
+    async def _load_thrown(self, needs: Needs) -> tuple[ThrownSnapshot | None, Needs]:
+        """What is needed of thrown events, and the needs with the scheduled events that belong to it."""
+        if needs.thrown == ThrownNeeds():
+            return None, needs
+        thrown, event_ids = await self._thrown.load(needs.thrown)
+        return thrown, replace(needs, event_ids=needs.event_ids | event_ids)
+
+    async def _load_watchers(
+        self, thrown: ThrownSnapshot | None, needs: Needs, found: list[EventState], executions: Iterable[Execution]
+    ) -> tuple[ThrownSnapshot | None, Needs]:
+        """The same with the scheduled events that wait for executions of those to be loaded."""
+        event_ids = needs.event_ids | {state.event_id for state in found} | {e.event_id for e in executions}
+        watchers, more = await self._thrown.watchers(event_ids)
+        if more is None:
+            return thrown, needs
+        base = thrown or ThrownSnapshot()
+        merged = replace(
+            base,
+            triggered={**base.triggered, **more.triggered},
+            progress={**base.progress, **more.progress},
+            variables={**base.variables, **more.variables},
+        )
+        return merged, replace(needs, event_ids=needs.event_ids.union(*watchers.values()))
 
     async def _executions(self, name: str, needed: bool, **values: Any) -> list[Execution]:
         if not needed:

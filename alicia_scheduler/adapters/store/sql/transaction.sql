@@ -90,6 +90,12 @@ SELECT min(at) FROM (
     SELECT min(wake_time) AS at FROM states INDEXED BY states_by_wake WHERE wake_time IS NOT NULL
     UNION ALL
     SELECT min(retry_time) FROM executions INDEXED BY executions_retrying WHERE status = 'retrying' AND retry_time > :now
+    UNION ALL
+    SELECT min(active_time) FROM entries INDEXED BY entries_waiting WHERE status = 'active' AND matched = 0
+    UNION ALL
+    SELECT (min(expires_time) / 1000000 + 1) * 1000000 FROM entries INDEXED BY entries_expiring WHERE status = 'active'
+    UNION ALL
+    SELECT min(event_key) * 0 FROM trigger_looks
 )
 
 -- name: delete_events
@@ -100,17 +106,17 @@ DELETE FROM events WHERE key IN (SELECT value FROM json_each(:rows))
 -- Inserts events, or replaces their definitions.
 INSERT INTO events (
     key, event_id, revision, origin, namespace, module_id, schedule_type, folded_name, tags, created_time,
-    updated_time, definition
+    updated_time, definition, dest_id
 )
 SELECT
     value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9, value ->> 10, value ->> 11
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
 FROM json_each(:rows) WHERE true
 ON CONFLICT (key) DO UPDATE SET
     revision = excluded.revision, origin = excluded.origin, namespace = excluded.namespace,
     module_id = excluded.module_id, schedule_type = excluded.schedule_type, folded_name = excluded.folded_name,
     tags = excluded.tags, created_time = excluded.created_time, updated_time = excluded.updated_time,
-    definition = excluded.definition
+    definition = excluded.definition, dest_id = excluded.dest_id
 
 -- name: put_states
 -- Inserts or replaces the states of events.
@@ -184,4 +190,4 @@ DELETE FROM outbox WHERE sequence IN (SELECT value FROM json_each(:rows))
 -- Leaves the service mark.
 UPDATE meta SET
     next_key = :next_key, next_fence = :next_fence, next_sequence = :next_sequence, alive_time = :alive_time,
-    clean = :clean, starts = :starts
+    clean = :clean, starts = :starts, next_offset = :next_offset
