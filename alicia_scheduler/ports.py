@@ -13,6 +13,7 @@ from alicia_scheduler.core.decision import Changes, Needs, Snapshot
 from alicia_scheduler.core.outbox import OutboxRow, OutgoingMessage
 from alicia_scheduler.core.queries import EventQuery, ExecutionQuery
 from alicia_scheduler.core.state import EventRecord, EventState, Execution, ServiceMark
+from alicia_scheduler.core.thrown.model import Entry, Thrown, ThrownQuery
 
 Json = Any
 """A JSON value: dict, list, str, int, float, bool or None."""
@@ -90,8 +91,14 @@ class Bus(Protocol):
         """Tells the broker that the message is done with; ignored when its connection is gone."""
         ...
 
-    def listen(self, topic_filter: str) -> AbstractAsyncContextManager[AsyncIterator[IncomingMessage]]:
-        """A temporary subscription, in force once entered; raises BusUnavailable when it cannot be made."""
+    def listen(
+        self, topic_filter: str, *, retained: bool = False
+    ) -> AbstractAsyncContextManager[AsyncIterator[IncomingMessage]]:
+        """A temporary subscription, in force once entered; raises BusUnavailable when it cannot be made.
+
+        Args:
+            retained: Also what the broker has kept when the subscription is made.
+        """
         ...
 
     @property
@@ -146,11 +153,19 @@ class StoreCounts:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What may be removed: ended executions older than an instant or beyond a count per event, and old request ids."""
+    """What may be removed: ended executions, old request ids, and thrown events that are over.
+
+    Attributes:
+        executions_per_event: Ended executions of one event; the oldest beyond go.
+        thrown_before: None for the same as executions.
+        thrown_kept: Thrown events in all; the oldest beyond go.
+    """
 
     executions_before: datetime
     executions_per_event: int
     requests_before: datetime
+    thrown_before: datetime | None = None
+    thrown_kept: int = 100_000
     batch: int = 500
 
 
@@ -189,6 +204,22 @@ class Store(Protocol):
         """Waiting messages with a sequence above ``after``, in order."""
         ...
 
+    async def thrown(self, query: ThrownQuery) -> Sequence[tuple[Thrown, Entry]]:
+        """Entries of thrown events in the order of offsets; ``status`` may also be ``ended`` for all that are over."""
+        ...
+
+    async def variables(self, dest_id: str) -> Mapping[str, Json]:
+        """The variables of a destination by name."""
+        ...
+
+    async def steps(self, execution_id: str) -> Sequence[tuple[str, Json]]:
+        """What became of the instructions of an execution: path and outcome, in order."""
+        ...
+
+    async def mqtt_filters(self, limit: int) -> Sequence[tuple[str, str]]:
+        """What triggers of active scheduled events listen to: ``retained`` or nothing, and the topic filter."""
+        ...
+
     async def counts(self, now: datetime) -> StoreCounts:
         """How much lies in the store; cheap, the numbers of rows are kept, not counted."""
         ...
@@ -212,16 +243,30 @@ class Attempt:
 
     Attributes:
         begin: To be called just before the first effect; an attempt that has not begun is handed back at a stop.
+        action: What to do, where it is not the event's action: what the trigger that made the execution brings.
+        names: More names for the templates: those that only instructions have.
+        step: The path of the instruction that acts; together with the execution id it is the same over repeats.
     """
 
     execution: Execution
     event: EventRecord
     now: datetime
     begin: Callable[[], None] = lambda: None
+    action: Any = None
+    names: Mapping[str, Json] = field(default_factory=dict)
+    step: str | None = None
+
+
+class WaitsUntil(Exception):
+    """An action has nothing to do until ``wake_time``: it gives its place free, and is called again then."""
+
+    def __init__(self, wake_time: datetime) -> None:
+        super().__init__(wake_time.isoformat())
+        self.wake_time = wake_time
 
 
 class ActionRunner(Protocol):
-    """Runs one kind of action. Raises ActionFailed; cancelling it really stops the action."""
+    """Runs one kind of action. Raises ActionFailed or WaitsUntil; cancelling it really stops the action."""
 
     def __call__(self, attempt: Attempt) -> Awaitable[Json]:
         """The result of the attempt, as JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,24 @@ from alicia_scheduler.adapters.files.declared import DeclaredFiles, read_declare
 from alicia_scheduler.adapters.files.watching import watch_declared
 from alicia_scheduler.adapters.mqtt import MqttBus
 from alicia_scheduler.adapters.store import SqliteStore
-from alicia_scheduler.adapters.web import Health, HealthServer
-from alicia_scheduler.app.options import command_rules, history_limits, mqtt_options, publish_options
+from alicia_scheduler.adapters.web import Health, HealthServer, ThrownRoutes
+from alicia_scheduler.app.options import (
+    command_rules,
+    destination_blocks,
+    history_limits,
+    mqtt_options,
+    publish_options,
+)
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.core.state import EventRecord, EventState, ServiceMark
+from alicia_scheduler.core.thrown.reactions import Reactions
 from alicia_scheduler.engine.declared import Declared
+from alicia_scheduler.engine.destinations import Destinations, WithDestinations
 from alicia_scheduler.engine.dispatcher import Dispatcher
 from alicia_scheduler.engine.housekeeping import Housekeeping
+from alicia_scheduler.engine.instructions import InstructionsRunner
 from alicia_scheduler.engine.listener import Listener
+from alicia_scheduler.engine.mqtt_triggers import MqttTriggers, TriggerRules
 from alicia_scheduler.engine.outward import BusAnnouncer, Outward
 from alicia_scheduler.engine.planner import Planner
 from alicia_scheduler.engine.presence import Presence, PresenceOptions
@@ -35,11 +45,14 @@ from alicia_scheduler.engine.service import Service
 from alicia_scheduler.engine.states import StateMessage, StatePublisher
 from alicia_scheduler.engine.statistics import Statistics
 from alicia_scheduler.engine.timings import TimingCache
+from alicia_scheduler.engine.variables import WithVariables
 from alicia_scheduler.engine.writer import Writer
-from alicia_scheduler.errors import StoreUnavailable
+from alicia_scheduler.errors import CommandRejected, ErrorCode, StoreUnavailable
+from alicia_scheduler.ports import ActionRunner
 from alicia_scheduler.settings import Settings
 from alicia_scheduler.wire.codec import Limits
 from alicia_scheduler.wire.messages import state_cleared, state_message
+from alicia_scheduler.wire.requests import parse_request
 from alicia_scheduler.wire.topics import Topics
 
 STOP_GRACE = timedelta(seconds=5)
@@ -83,20 +96,24 @@ class Application:
         outward = Outward(self.clock, new_identifier, envelope=settings.mqtt.envelope == "alicia")
         announcer = BusAnnouncer(self.topics, outward, lifecycle=settings.publish.lifecycle_events)
         self.statistics = Statistics(self.store, self.clock, VERSION)
-        self.writer = Writer(self.store, self.clock, announcer)
+        reactions = Reactions(timings, rules.thrown)
+        self.writer = Writer(self.store, self.clock, announcer, reactions)
         self.relay = Relay(self.bus, self.store, self.writer, self.clock)
         self.states = StatePublisher(self.bus, self.store, self.clock, self._state_message(outward))
         runner = MqttPublishRunner(self.bus, publish_options(settings, rules))
+        runners: dict[str, ActionRunner] = {"mqtt_publish": WithVariables(runner, self.store)}
+        self.instructions = InstructionsRunner(self.writer, self.store, self.clock, timings, runners, rules.thrown)
+        runners["instructions"] = self.instructions
         self.dispatcher = Dispatcher(
             self.writer,
             self.clock,
             timings,
-            {"mqtt_publish": runner},
+            runners,
             places=settings.scheduler.max_concurrent_executions,
             retries=settings.scheduler.retry_failed_events,
         )
         longest_sleep = settings.scheduler.check_interval
-        self.planner = Planner(self.writer, self.clock, timings, longest_sleep, self.dispatcher.nudge)
+        self.planner = Planner(self.writer, self.clock, timings, longest_sleep, self.dispatcher.nudge, rules.thrown)
         self.recovery = Recovery(self.writer, self.planner, timings)
         self.service = Service(self.writer, self.store, self.clock, timings, rules, self.statistics, new_identifier)
         self.presence = Presence(
@@ -107,8 +124,14 @@ class Application:
             self.bus, self.service, self.relay, self.topics, Limits(max_bytes=settings.mqtt.max_payload), outward,
             self.presence.answer_health_check,
         )  # fmt: skip
+        self.mqtt_triggers = MqttTriggers(
+            self.bus, self.store, self.writer, self.clock,
+            TriggerRules(timings, rules.thrown, settings.mqtt.max_payload), new_identifier,
+        )  # fmt: skip
         self.housekeeping = Housekeeping(self.store, self.writer, self.clock, history_limits(settings))
-        source = DeclaredDirectory(Path(settings.scheduler.events_dir))
+        blocks = destination_blocks(settings)
+        self.destinations = Destinations(self.writer, self.store, timings, rules, blocks)
+        source = WithDestinations(DeclaredDirectory(Path(settings.scheduler.events_dir)), blocks)
         self.declared = Declared(source, self.store, self.writer, timings, rules)
         self._introduce()
 
@@ -117,6 +140,10 @@ class Application:
         self.writer.follow(self.dispatcher.committed)
         self.writer.follow(self.relay.committed)
         self.writer.follow(self.planner.committed)
+        self.writer.follow(self.mqtt_triggers.committed)
+        self.writer.follow(self.instructions.committed)
+        self.writer.follow(self.destinations.committed)
+        self.service.on_work = self.mqtt_triggers.on_work = self.dispatcher.nudge
         self.writer.when_unavailable(self.housekeeping.relieve)
         if self.settings.publish.state_topics:
             self.writer.follow(self.states.committed)
@@ -164,6 +191,8 @@ class Application:
         start(self.dispatcher.run(), name="dispatcher")
         incoming = [start(role(), name=role.__qualname__) for role in self._taking_in()]
         self.dispatcher.nudge()
+        start(self.instructions.resume(), name="instructions")
+        await self.destinations.begin()
         self.ready = True
         log.info("ready", version=VERSION, store=str(self.settings.store.path))
         await self.stop_asked.wait()
@@ -179,11 +208,13 @@ class Application:
         """The roles that make new work."""
         return [
             self.listener.run, self.planner.run, self.declared.run, self.housekeeping.run,
-            self.presence.follow_connection, self.presence.report_status,
+            self.presence.follow_connection, self.presence.report_status, self.mqtt_triggers.run,
         ]  # fmt: skip
 
     async def _stop_taking_in(self, incoming: list[asyncio.Task[None]]) -> None:
         log.info("stopping")
+        await self.destinations.end()
+        self.instructions.leave()
         draining = asyncio.create_task(self.dispatcher.drain(self.settings.scheduler.shutdown_grace))
         for task in incoming:
             task.cancel()
@@ -208,4 +239,18 @@ class Application:
             await self.writer.drain()
 
     def _web(self) -> HealthServer:
-        return HealthServer(self.settings.http.host, self.settings.http.port, self.health)
+        http = self.settings.http
+        token = http.token.get_secret_value() if http.token else None
+        routes = ThrownRoutes(self._ask, token).routes()
+        return HealthServer(http.host, http.port, self.health, routes)
+
+    async def _ask(self, name: str, fields: Mapping[str, Any]) -> str:
+        """The answer to a command that came over HTTP."""
+        if not self.ready:
+            error = CommandRejected(ErrorCode.UNAVAILABLE, "the service is not ready")
+            return self.service.refusal(name, None, error)
+        try:
+            request = parse_request(name, fields)
+        except CommandRejected as error:
+            return self.service.refusal(name, None, error)
+        return await self.service.answer(request)

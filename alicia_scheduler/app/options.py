@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from alicia_scheduler.adapters.actions.mqtt_publish import MqttPublishOptions
 from alicia_scheduler.adapters.mqtt import MqttOptions, TlsOptions
 from alicia_scheduler.core.editing import CommandRules, topic_not_allowed
 from alicia_scheduler.core.model.fields import topic_problem
+from alicia_scheduler.core.model.instructions import Block
+from alicia_scheduler.engine.destinations import DestinationBlocks
 from alicia_scheduler.engine.housekeeping import HistoryLimits
 from alicia_scheduler.settings import Settings
 from alicia_scheduler.wire.alicia import HEALTH_CHECK_TOPIC
@@ -49,7 +52,20 @@ def command_rules(settings: Settings, topics: Topics) -> CommandRules:
         max_events=settings.scheduler.max_events,
         command_prefix=topics.command,
         allow_topics=None if allowed is None else tuple(allowed),
+        thrown=settings.throw_rules(),
     )
+
+
+def destination_blocks(settings: Settings) -> dict[str, DestinationBlocks]:
+    """What destinations do at the start and at the end."""
+    return {
+        dest_id: DestinationBlocks(_written(found.initial_actions), _written(found.final_actions))
+        for dest_id, found in settings.events.destinations.items()
+    }
+
+
+def _written(block: Block | None) -> list[Any]:
+    return [instruction.model_dump(mode="json") for instruction in block or ()]
 
 
 def publish_options(settings: Settings, rules: CommandRules) -> MqttPublishOptions:
@@ -67,5 +83,7 @@ def history_limits(settings: Settings) -> HistoryLimits:
         age=timedelta(days=scheduler.retention_days),
         per_event=scheduler.max_history_per_event,
         requests_age=timedelta(hours=scheduler.request_retention_hours),
+        thrown_age=settings.events.retention,
+        thrown_kept=settings.events.max_history,
         interval=timedelta(hours=scheduler.cleanup_interval_hours) if scheduler.auto_cleanup_enabled else None,
     )

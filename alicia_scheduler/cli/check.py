@@ -97,19 +97,39 @@ def _holds_settings(path: Path) -> bool:
 
 def check_events(path: Path, defaults: "EventDefaults", report: Report) -> None:
     """Adds what the file or the directory declares; one that does not exist declares nothing."""
+    for entry in _entries(path, report):
+        _check_event(entry, defaults, report)
+
+
+def _entries(path: Path, report: Report) -> "list[DeclaredEvent]":
     from alicia_scheduler.adapters.files import ORIGIN_PREFIX, is_declared_file, read_declared
 
     if not path.exists():
-        return
+        return []
     if path.is_file() and not is_declared_file(path.name):
         report.problems.append(f"{path}: a file of declared events ends in .yaml or .yml")
-        return
+        return []
     files = read_declared(path.parent if path.is_file() else path)
     wanted = None if path.is_dir() else f"{ORIGIN_PREFIX}{path.name}"
     report.problems += [str(p) for p in files.problems if wanted is None or Path(p.file).name == path.name]
-    for entry in files.events:
-        if wanted in (None, entry.origin):
+    return [entry for entry in files.events if wanted in (None, entry.origin)]
+
+
+def declared(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The events of files and directories, in canonical form; what is wrong with them ends the command."""
+    from alicia_scheduler.core.model.event import EventDefaults, parse_event
+
+    report = Report()
+    defaults = EventDefaults()
+    found = []
+    for path in paths:
+        report.problems += [] if path.exists() else [f"{path}: there is no such file or directory"]
+        for entry in _entries(path, report):
             _check_event(entry, defaults, report)
+            found.append(entry)
+    if report.problems:
+        output.failed("\n".join(report.problems))
+    return [parse_event(entry.raw, defaults).model_dump(mode="json") for entry in found]
 
 
 def _check_event(entry: "DeclaredEvent", defaults: "EventDefaults", report: Report) -> None:

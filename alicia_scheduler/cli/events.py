@@ -1,11 +1,16 @@
 """``alicia-scheduler events``: the scheduled events of a running service."""
 
+import asyncio
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from alicia_scheduler.cli import definitions, options, output
-from alicia_scheduler.cli.session import on_bus
+from alicia_scheduler.cli.check import declared
+from alicia_scheduler.cli.graph import mermaid
+from alicia_scheduler.cli.session import Connection, on_bus, opened, takes_connection
 
 if TYPE_CHECKING:
     from alicia_scheduler.client import SchedulerClient
@@ -157,6 +162,35 @@ async def trigger(
         output.print_json(data)
     else:
         output.say(f"started; follow it with: alicia-scheduler executions get {data['execution_id']}")
+
+
+@app.command("graph")
+@takes_connection
+def graph(
+    connection: Connection,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files of declared events, or directories of them; default the running service.", metavar="[PATH...]"
+        ),
+    ] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", help="Only events of this namespace.")] = None,
+) -> None:
+    """Draw events, what they throw and what triggers them, as Mermaid text."""
+    events = declared(paths) if paths else asyncio.run(_every_event(connection))
+    sys.stdout.write(mermaid([e for e in events if namespace in (None, e.get("namespace", "default"))]) + "\n")
+
+
+async def _every_event(connection: Connection) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async with opened(connection) as client:
+        cursor: str | None = None
+        while True:
+            data = await client.list_events(limit=500, cursor=cursor)
+            found += data["events"]
+            cursor = data.get("next_cursor")
+            if cursor is None:
+                return found
 
 
 def _show(data: dict[str, Any], *, json: bool) -> None:

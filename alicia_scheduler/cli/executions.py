@@ -6,6 +6,7 @@ import typer
 
 from alicia_scheduler.cli import definitions, options, output
 from alicia_scheduler.cli.session import on_bus
+from alicia_scheduler.cli.trace import print_trace
 
 if TYPE_CHECKING:
     from alicia_scheduler.client import SchedulerClient
@@ -67,13 +68,21 @@ def _row(execution: dict[str, Any]) -> tuple[object, ...]:
 
 @app.command("get")
 @on_bus
-async def get(client: "SchedulerClient", execution_id: options.ExecutionId, json: options.Json = False) -> None:
+async def get(
+    client: "SchedulerClient",
+    execution_id: options.ExecutionId,
+    trace: Annotated[bool, typer.Option("--trace", help="Also what became of every instruction.")] = False,
+    json: options.Json = False,
+) -> None:
     """Show one execution with its attempts."""
-    data = await client.get_execution(execution_id)
+    data = await client.get_execution(execution_id, trace=trace)
     if json:
         output.print_json(data)
-    else:
-        _show(data["execution"])
+        return
+    _show(data["execution"])
+    if trace:
+        output.console().print()
+        print_trace(data)
 
 
 @app.command("cancel")

@@ -16,7 +16,8 @@ WIDE = 400
 """Columns of a pipe: nothing that a program or a pager reads is cut off."""
 
 STYLES = {
-    "active": "green", "completed": "green", "ok": "green", "online": "green", "running": "cyan", "pending": "cyan",
+    "active": "green", "completed": "green", "done": "green", "ok": "green", "online": "green",
+    "running": "cyan", "open": "cyan", "pending": "cyan",
     "retrying": "yellow", "paused": "yellow", "skipped": "yellow", "missed": "yellow", "warn": "yellow",
     "disabled": "dim", "expired": "dim", "cancelled": "dim", "failed": "red", "timed_out": "red", "fail": "red",
 }  # fmt: skip

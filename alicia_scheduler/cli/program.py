@@ -14,6 +14,8 @@ from alicia_scheduler.cli import (
     restore,
     run,
     tail,
+    thrown,
+    variables,
 )
 from alicia_scheduler.errors import BusUnavailable, SchedulerError
 
@@ -34,6 +36,9 @@ app.command("check")(check.check)
 app.command("preview")(preview.preview)
 app.add_typer(events.app, name="events")
 app.add_typer(executions.app, name="executions")
+app.add_typer(variables.app, name="variables")
+app.command("throw")(thrown.throw)
+app.add_typer(thrown.app, name="queue")
 app.command("tail")(tail.tail)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +67,17 @@ class Exchange:
         self._timeout_s = timeout_s
         self._waiting: dict[str, _Request] = {}
         self.availability: str | None = None
+
+    def listen(self, topic_filter: str) -> AbstractAsyncContextManager[AsyncIterator[IncomingMessage]]:
+        """A subscription for as long as it is entered; raises BusUnavailable."""
+        return self._bus.listen(topic_filter)
+
+    async def reconnected(self) -> None:
+        """Returns after the next connect."""
+        connection = self._bus.connection
+        number = connection.number
+        while not (connection.connected and connection.number > number):
+            connection = await self._bus.connection_after(connection.number, connection.connected)
 
     async def receive(self) -> None:
         """Hands every answer to who waits for it, until cancelled."""

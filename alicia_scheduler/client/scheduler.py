@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -15,6 +16,7 @@ from alicia_scheduler.adapters.mqtt.options import Protocol
 from alicia_scheduler.client.address import mqtt_options, unique_name
 from alicia_scheduler.client.connection import connected
 from alicia_scheduler.client.exchange import Exchange
+from alicia_scheduler.ports import IncomingMessage
 from alicia_scheduler.wire.topics import Topics
 
 Data = dict[str, Any]
@@ -93,10 +95,25 @@ class SchedulerClient:
         Args:
             request_id: The one of a request that was sent before, to send it again.
         """
+        given = {key: _json_time(value) for key, value in fields.items() if value is not None}
+        return await self._opened().request(name, given, request_id)
+
+    def listen(self, topic_filter: str) -> AbstractAsyncContextManager[AsyncIterator[IncomingMessage]]:
+        """The messages on a topic filter, for as long as it is entered; during a reconnect some may get lost.
+
+        Raises:
+            BusUnavailable: On entering, when there is no connection or the broker refuses.
+        """
+        return self._opened().listen(topic_filter)
+
+    async def reconnected(self) -> None:
+        """Returns after the connection has been made anew."""
+        await self._opened().reconnected()
+
+    def _opened(self) -> Exchange:
         if self._exchange is None:
             raise RuntimeError("the client is used outside of its 'async with' block")
-        given = {key: _json_time(value) for key, value in fields.items() if value is not None}
-        return await self._exchange.request(name, given, request_id)
+        return self._exchange
 
     # --- scheduled events ----------------------------------------------------------------------------------------
 
@@ -166,13 +183,66 @@ class SchedulerClient:
         """
         return await self.request("list_executions", **filters)
 
-    async def get_execution(self, execution_id: str) -> Data:
-        """The execution with its attempts."""
-        return await self.request("get_execution", execution_id=execution_id)
+    async def get_execution(self, execution_id: str, *, trace: bool = False) -> Data:
+        """The execution with its attempts; with ``trace`` also what became of its instructions."""
+        return await self.request("get_execution", execution_id=execution_id, trace=trace or None)
 
     async def cancel_execution(self, execution_id: str) -> Data:
         """Stops the execution if it waits or runs."""
         return await self.request("cancel_execution", execution_id=execution_id)
+
+    # --- variables -----------------------------------------------------------------------------------------------
+
+    async def list_variables(self, dest_id: str = "default") -> Data:
+        """The variables of a destination."""
+        return await self.request("list_variables", dest_id=dest_id)
+
+    async def set_variable(self, name: str, value: Any, dest_id: str = "default") -> Data:
+        """Sets a variable of a destination; answers with all of them."""
+        return await self.request("set_variable", dest_id=dest_id, var_name=name, value=value)
+
+    async def delete_variable(self, name: str, dest_id: str = "default") -> Data:
+        """Removes a variable of a destination; answers with those that are left."""
+        return await self.request("delete_variable", dest_id=dest_id, var_name=name)
+
+    # --- thrown events -------------------------------------------------------------------------------------------
+
+    async def throw_event(self, key: str, **fields: Any) -> Data:
+        """Throws the event; ``unique_id``, ``offset`` and ``entries`` of the answer say what came of it.
+
+        Args:
+            fields: ``namespace``, ``scope``, ``dest_id``, ``group_id``, ``ttl``, ``delay``, ``future_time``,
+                ``payload``, ``value``, ``sender``, ``display_name``, ``single_consumer``.
+        """
+        return await self.request("throw_event", key=key, **fields)
+
+    async def list_thrown(self, **filters: Any) -> Data:
+        """``queue`` and ``history`` of thrown events, in the order of their offsets.
+
+        Args:
+            filters: ``dest_id``, ``namespace``, ``key`` (one or a list), ``since_offset``, ``status``, ``limit``,
+                ``distinct``.
+        """
+        return await self.request("list_thrown", **filters)
+
+    async def consume_thrown(
+        self, dest_id: str = "default", *, consumer: str = "bus", limit: int = 1, **filters: Any
+    ) -> Data:
+        """Takes the oldest active events out of a queue; ``entries`` of the answer.
+
+        Args:
+            consumer: Who takes them. An event for a single consumer is gone then, any other each consumer gets once.
+            filters: ``namespace``, ``key``, ``since_offset``.
+        """
+        return await self.request("consume_thrown", dest_id=dest_id, consumer=consumer, limit=limit, **filters)
+
+    async def clear_thrown(self, **filters: Any) -> Data:
+        """Ends active events; ``cleared`` of the answer says how many.
+
+        Args:
+            filters: ``dest_id``, ``namespace``, ``key``, ``since_offset``.
+        """
+        return await self.request("clear_thrown", **filters)
 
     # --- the service ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from alicia_scheduler.core.state import EventRecord, EventState, Execution
+    from alicia_scheduler.core.thrown.model import Thrown
 
 EventChange = Literal[
     "event_created", "event_updated", "event_deleted", "event_paused", "event_resumed", "event_cancelled",
@@ -67,4 +68,12 @@ class Recovered:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Announcement = EventChanged | ExecutionChanged | Problem | Recovered
+@dataclass(frozen=True, slots=True)
+class EventThrown:
+    """Somebody threw an event; ``dest_ids`` are its destinations."""
+
+    thrown: Thrown
+    dest_ids: tuple[str, ...]
+
+
+Announcement = EventChanged | ExecutionChanged | EventThrown | Problem | Recovered

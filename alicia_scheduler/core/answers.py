@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from alicia_scheduler.core.state import EventRecord, EventState, Execution
+from alicia_scheduler.core.thrown.model import Entry, Thrown
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +51,41 @@ class ExecutionAnswer:
     execution: Execution
 
 
-ChangeAnswer = EventAnswer | DeletedAnswer | ExecutionAnswer
+@dataclass(frozen=True, slots=True)
+class ThrownAnswer:
+    """A thrown event and its entries as the throw left them.
+
+    Attributes:
+        dropped: Entries that had to make room.
+    """
+
+    thrown: Thrown
+    entries: tuple[Entry, ...]
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumedAnswer:
+    """Thrown events that a program has taken, the oldest first."""
+
+    entries: tuple[tuple[Thrown, Entry], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedAnswer:
+    """How many active entries were ended; ``more`` when others are left."""
+
+    cleared: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesAnswer:
+    """The variables of a destination after a command."""
+
+    dest_id: str
+    variables: Mapping[str, Any]
+
+
+ThrownChangeAnswer = ThrownAnswer | ConsumedAnswer | ClearedAnswer
+ChangeAnswer = EventAnswer | DeletedAnswer | ExecutionAnswer | ThrownChangeAnswer | VariablesAnswer

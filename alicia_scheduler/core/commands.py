@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from alicia_scheduler.core.model.event import ScheduledEvent
 from alicia_scheduler.core.queries import EventQuery, ExecutionQuery
+from alicia_scheduler.core.thrown.model import Scope, ThrownQuery
 
 OnConflict = Literal["error", "replace", "skip"]
 
@@ -79,6 +80,58 @@ class CancelExecution:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrowEvent:
+    """Throws an event into the queues of its destinations; ``ttl`` None means the default of the settings.
+
+    Attributes:
+        future_time: Naive for a local time in the service's zone.
+    """
+
+    key: str
+    namespace: str = "default"
+    scope: Scope = "global"
+    dest_id: str | None = None
+    group_id: str | None = None
+    ttl: timedelta | None = None
+    delay: timedelta | None = None
+    future_time: datetime | None = None
+    payload: Any = None
+    value: Any = None
+    sender: str | None = None
+    display_name: str | None = None
+    single_consumer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumeThrown:
+    """Takes thrown events out of a queue, the oldest first, for a program that polls."""
+
+    dest_id: str
+    namespace: str | None = None
+    keys: tuple[str, ...] = ()
+    since_offset: int = 0
+    limit: int = 1
+    consumer: str = "bus"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearThrown:
+    """Ends active thrown events before their time."""
+
+    dest_id: str | None = None
+    namespace: str | None = None
+    keys: tuple[str, ...] = ()
+    since_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListThrown:
+    """Reads queues and their history."""
+
+    query: ThrownQuery
+
+
+@dataclass(frozen=True, slots=True)
 class GetEvent:
     """Reads one event."""
 
@@ -94,9 +147,34 @@ class ListEvents:
 
 @dataclass(frozen=True, slots=True)
 class GetExecution:
-    """Reads one execution."""
+    """Reads one execution; with ``trace`` also what became of its instructions."""
 
     execution_id: str
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetVariable:
+    """Sets a variable of a destination."""
+
+    dest_id: str
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVariable:
+    """Removes a variable of a destination."""
+
+    dest_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListVariables:
+    """Reads the variables of a destination."""
+
+    dest_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +206,11 @@ class Ping:
 
 Change = (
     CreateEvent | UpdateEvent | DeleteEvent | CancelEvent | PauseEvent | ResumeEvent | TriggerEvent | CancelExecution
-)
+    | ThrowEvent | ConsumeThrown | ClearThrown | SetVariable | DeleteVariable
+)  # fmt: skip
 """Commands that change the store."""
 
-Read = GetEvent | ListEvents | GetExecution | ListExecutions | Preview | GetStats | Ping
+Read = GetEvent | ListEvents | GetExecution | ListExecutions | ListThrown | ListVariables | Preview | GetStats | Ping
 """Commands that change nothing."""
 
 Command = Change | Read

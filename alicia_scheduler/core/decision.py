@@ -23,8 +23,11 @@ from alicia_scheduler.core.state import (
     RequestRecord,
     ServiceMark,
 )
+from alicia_scheduler.core.thrown.model import ThrownChanges, ThrownNeeds, ThrownSnapshot
 
 Answer = TypeVar("Answer")
+
+_NOTHING_THROWN = ThrownNeeds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Needs:
             ``retry_time`` that has come; by priority (high first), due time, id; at most ``ready_limit``; with events.
         interrupted: Also load up to ``interrupted_limit`` executions with status running, with events.
         ahead_of: Also load up to ``ahead_limit`` events whose ``mark_time`` lies after that instant.
+        thrown: The rows about thrown events; whatever they name is loaded with its scheduled events.
     """
 
     event_ids: frozenset[str] = frozenset()
@@ -53,6 +57,15 @@ class Needs:
     interrupted_limit: int = 0
     ahead_of: datetime | None = None
     ahead_limit: int = 0
+    thrown: ThrownNeeds = _NOTHING_THROWN
+
+
+def merged_thrown_needs(needs: Iterable[ThrownNeeds]) -> ThrownNeeds:
+    """The needs of several decisions about thrown events as one."""
+    merged = _NOTHING_THROWN
+    for one in needs:
+        merged = merged | one
+    return merged
 
 
 def merged_needs(needs: Iterable[Needs]) -> Needs:
@@ -70,6 +83,7 @@ def merged_needs(needs: Iterable[Needs]) -> Needs:
         interrupted_limit=max((n.interrupted_limit for n in every), default=0),
         ahead_of=min((n.ahead_of for n in every if n.ahead_of), default=None),
         ahead_limit=max((n.ahead_limit for n in every), default=0),
+        thrown=merged_thrown_needs(n.thrown for n in every if n.thrown is not _NOTHING_THROWN),
     )
 
 
@@ -94,6 +108,7 @@ class Snapshot:
     interrupted: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     total_events: int | None = None
+    thrown: ThrownSnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,7 @@ class Decision(Generic[Answer]):
     counters: Counters | None = None
     mark: ServiceMark | None = None
     sent: tuple[int, ...] = ()
+    thrown: ThrownChanges | None = None
 
 
 def joined(decisions: Sequence[Decision[Any]], answer: Answer) -> Decision[Answer]:
@@ -157,6 +173,7 @@ class Changes:
     outbox: list[OutboxRow] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     mark: ServiceMark | None = None
+    thrown: ThrownChanges = field(default_factory=ThrownChanges)
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
@@ -169,4 +186,5 @@ class Changes:
             or self.outbox
             or self.sent
             or self.mark
+            or self.thrown
         )

@@ -14,7 +14,7 @@ from alicia_scheduler.core.announcement import (
     ExecutionChanged,
 )
 from alicia_scheduler.core.decision import Decision
-from alicia_scheduler.core.lifecycle import BEGINNINGS, EVENT_TRANSITIONS, IllegalTransition, moved
+from alicia_scheduler.core.lifecycle import BEGINNINGS, EVENT_TRANSITIONS, IllegalTransition, is_waiting, moved
 from alicia_scheduler.core.overlap import next_held
 from alicia_scheduler.core.state import (
     UNFINISHED,
@@ -25,6 +25,7 @@ from alicia_scheduler.core.state import (
     RequestRecord,
     ServiceMark,
 )
+from alicia_scheduler.core.thrown.ledger import Ledger
 from alicia_scheduler.core.timing import Timing
 from alicia_scheduler.core.view import View
 
@@ -62,6 +63,7 @@ class Draft:
         self._announcements: list[Announcement] = []
         self._stop: list[str] = []
         self._mark: ServiceMark | None = None
+        self._thrown: Ledger | None = None
 
     # what the rules read
 
@@ -93,6 +95,13 @@ class Draft:
         seen = {e.execution_id: e for e in stored} | drafted
         alive = [e for e in seen.values() if e.status in UNFINISHED]
         return sorted(alive, key=lambda e: (e.due_time, e.execution_id))
+
+    @property
+    def thrown(self) -> Ledger:
+        """Thrown events, as this decision leaves them and to be changed by it."""
+        if self._thrown is None:
+            self._thrown = Ledger(self.view.thrown)
+        return self._thrown
 
     # what the rules write
 
@@ -134,6 +143,10 @@ class Draft:
             self._release(after)
         return after
 
+    def amend(self, execution: Execution) -> None:
+        """Stores an execution whose status stays as it is."""
+        self._note(execution)
+
     def stop(self, execution_id: str) -> None:
         """Has the running action stopped once this decision is durable."""
         self._stop.append(execution_id)
@@ -166,6 +179,11 @@ class Draft:
         self.counters = self.counters._replace(fence=self.counters.fence + 1)
         return self.counters.fence - 1
 
+    def draw_offset(self) -> int:
+        """The next place in the order of all thrown events."""
+        self.counters = self.counters._replace(offset=self.counters.offset + 1)
+        return self.counters.offset - 1
+
     def decision(self, answer: Answer) -> Decision[Answer]:
         """The finished decision."""
         return Decision(
@@ -179,6 +197,7 @@ class Draft:
             stop=tuple(self._stop),
             counters=self.counters if self.counters != self.view.counters else None,
             mark=self._mark,
+            thrown=self._thrown.changes if self._thrown is not None else None,
         )
 
     # what follows by itself
@@ -189,6 +208,8 @@ class Draft:
         if state and state.key == execution.event_key and execution.event_id not in self._deleted:
             self._states[execution.event_id] = counted(state, execution, before)
         change = _CHANGES.get(execution.status)
+        if is_waiting(execution) or (before and is_waiting(before) and execution.status is S.RUNNING):
+            return  # nothing that others would call a retry or a start: the attempt is still under way
         if change and not (before and before.status is execution.status):
             self._announcements.append(ExecutionChanged(change, execution))
 

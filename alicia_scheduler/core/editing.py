@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +12,13 @@ from alicia_scheduler.core.commands import CreateEvent, UpdateEvent
 from alicia_scheduler.core.draft import Draft
 from alicia_scheduler.core.event_answers import event_answer, existing, next_fires
 from alicia_scheduler.core.firing import cancel_all
+from alicia_scheduler.core.model.action import Instructions, MqttPublish, plain_actions
 from alicia_scheduler.core.model.event import EventDefaults, InvalidSchedule, ScheduledEvent, parse_event
 from alicia_scheduler.core.model.problems import InvalidDefinition
 from alicia_scheduler.core.plan import TICK
 from alicia_scheduler.core.resting import TIMED, paused, started, stopped
 from alicia_scheduler.core.state import EventRecord, EventState, EventStatus, ExecutionStatus
+from alicia_scheduler.core.thrown.rules import ThrowRules
 from alicia_scheduler.core.timing import Timing
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
 
@@ -37,6 +39,7 @@ class CommandRules:
     max_events: int = 1_000_000
     command_prefix: str = "alicia/scheduler/command"
     allow_topics: tuple[str, ...] | None = None
+    thrown: ThrowRules = field(default_factory=ThrowRules)
 
 
 def create(draft: Draft, command: CreateEvent, rules: CommandRules) -> EventAnswer:
@@ -210,10 +213,10 @@ def _once_mark(event: ScheduledEvent, timing: Timing, now: datetime, rules: Comm
 
 def _check_allowed(event: ScheduledEvent, rules: CommandRules) -> None:
     """Refuses an action that the settings do not allow or that would talk to the service itself."""
-    topic = event.action.topic
-    problem = topic_not_allowed(topic, rules)
-    if problem:
-        raise CommandRejected(ErrorCode.NOT_ALLOWED, problem, [FieldProblem("event.action.topic", problem)])
+    for place, topic in topics_of(event):
+        problem = topic_not_allowed(topic, rules)
+        if problem:
+            raise CommandRejected(ErrorCode.NOT_ALLOWED, problem, [FieldProblem(f"event.{place}.topic", problem)])
     every = getattr(event.schedule_config, "every", None)
     if every is not None and every < rules.defaults.min_interval:
         least = rules.defaults.min_interval / timedelta(seconds=1)
@@ -222,6 +225,19 @@ def _check_allowed(event: ScheduledEvent, rules: CommandRules) -> None:
             f"an interval is at least {least:g} s (scheduler.min_interval)",
             [FieldProblem("event.schedule_config.every", f"expected {least:g} s or more")],
         )
+
+
+def topics_of(event: ScheduledEvent) -> Iterator[tuple[str, str]]:
+    """Every topic that the event would publish to, with the place of its action; also those inside of instructions."""
+    actions = [("action", event.action)]
+    for number, trigger in enumerate(event.triggers):
+        if trigger.trigger_actions is not None:
+            block = Instructions.model_construct(instructions_block=trigger.trigger_actions.instructions_block)
+            actions.append((f"triggers[{number}].trigger_actions", block))
+    for place, action in actions:
+        for path, plain in plain_actions(action):
+            if isinstance(plain, MqttPublish):
+                yield ".".join(filter(None, (place, path))), plain.topic
 
 
 def topic_not_allowed(topic: str, rules: CommandRules) -> str | None:

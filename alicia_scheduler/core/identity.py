@@ -30,6 +30,16 @@ def request_execution_id(record: EventRecord, request_key: str) -> str:
     return _digest("request", record.key, request_key)
 
 
+def trigger_execution_id(record: EventRecord, trigger: str, mark: str) -> str:
+    """The execution id of what a trigger made of one arrival."""
+    return _digest("trigger", record.key, trigger, mark)
+
+
+def thrown_id(request_key: str) -> str:
+    """The unique id of a thrown event; the key names the request that throws it."""
+    return _digest("thrown", request_key)
+
+
 def fraction(*parts: object) -> float:
     """A number in [0, 1) that looks random and is always the same for the same parts."""
     return int.from_bytes(blake2b(_joined(parts), digest_size=8).digest()) / 2**64

@@ -10,8 +10,9 @@ An execution::
       ├─→ skipped   (overlap policy)
       └─→ missed    (misfire)
 
-``running → pending`` is the way back for an attempt that a stop of the service kept from beginning, or that a crash
-interrupted. A transition that is not listed raises.
+An execution whose instructions wait for long stands in ``retrying`` too, with the reason ``waiting``: it leaves its
+place to others, and goes on with the same attempt. ``running → pending`` is the way back for an attempt that a stop of
+the service kept from beginning, or that a crash interrupted. A transition that is not listed raises.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ EVENT_TRANSITIONS: dict[EventStatus, frozenset[EventStatus]] = {
 """An ended event lives again only through an edit of its definition."""
 
 
+WAITING = "waiting"
+"""The reason of a ``retrying`` execution that waits in the midst of an attempt (docs/instructions.md, waits)."""
+
+
 class IllegalTransition(AssertionError):
     """A rule tried a transition that the table does not list: a defect of the program, never of its input."""
 
@@ -64,6 +69,11 @@ def moved(execution: Execution, status: ExecutionStatus, **changes: Any) -> Exec
     if status not in TRANSITIONS[execution.status]:
         raise IllegalTransition(f"execution {execution.execution_id}: {execution.status} → {status}")
     return execution._replace(status=status, **changes)
+
+
+def is_waiting(execution: Execution) -> bool:
+    """Whether the execution waits in the midst of an attempt."""
+    return execution.status is ExecutionStatus.RETRYING and execution.reason == WAITING
 
 
 def is_finished(execution: Execution) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from alicia_scheduler.core.decision import Decision
 from alicia_scheduler.core.draft import Draft, Timings
+from alicia_scheduler.core.lifecycle import is_waiting
 from alicia_scheduler.core.state import AttemptRecord, EventRecord, Execution, ExecutionStatus
 from alicia_scheduler.core.view import View
 
@@ -48,6 +49,8 @@ def _claimed(draft: Draft, execution: Execution) -> Claim | None:
     if event is None or event[0].key != execution.event_key:
         _end_orphan(draft, execution)
         return None
+    if is_waiting(execution):
+        return Claim(_resumed(draft, execution), event[0])
     attempt = execution.attempt + 1
     running = draft.move(
         execution,
@@ -59,6 +62,12 @@ def _claimed(draft: Draft, execution: Execution) -> Claim | None:
         attempts=(*execution.attempts, AttemptRecord(attempt, draft.now)),
     )
     return Claim(running, event[0])
+
+
+def _resumed(draft: Draft, execution: Execution) -> Execution:
+    """The execution that has waited in the midst of an attempt goes on with it."""
+    changes = {"fence": draft.draw_fence(), "retry_time": None, "reason": None}
+    return draft.move(execution, ExecutionStatus.RUNNING, **changes)
 
 
 def _end_orphan(draft: Draft, execution: Execution) -> None:

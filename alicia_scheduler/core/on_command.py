@@ -10,10 +10,15 @@ from alicia_scheduler.core.commands import (
     CancelEvent,
     CancelExecution,
     Change,
+    ClearThrown,
+    ConsumeThrown,
     CreateEvent,
     DeleteEvent,
+    DeleteVariable,
     PauseEvent,
     ResumeEvent,
+    SetVariable,
+    ThrowEvent,
     TriggerEvent,
     UpdateEvent,
 )
@@ -32,6 +37,8 @@ from alicia_scheduler.core.state import (
     ExecutionStatus,
     TriggeredBy,
 )
+from alicia_scheduler.core.thrown.on_thrown import ThrownChange, carried_out
+from alicia_scheduler.core.variables import VariableChange, changed_variables
 from alicia_scheduler.core.view import View
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
 
@@ -67,8 +74,21 @@ def _carried_out(draft: Draft, command: Change, rules: CommandRules, request_key
             return _resume(draft, command)
         case TriggerEvent():
             return _trigger(draft, command, request_key)
+        case _:
+            return _carried_out_elsewhere(draft, command, rules, request_key)
+
+
+def _carried_out_elsewhere(
+    draft: Draft, command: CancelExecution | ThrownChange | VariableChange, rules: CommandRules, request_key: str
+) -> ChangeAnswer:
+    """What is not about a scheduled event."""
+    match command:
         case CancelExecution():
             return _cancel_execution(draft, command)
+        case SetVariable() | DeleteVariable():
+            return changed_variables(draft, command)
+        case ThrowEvent() | ConsumeThrown() | ClearThrown():
+            return carried_out(draft, command, rules.thrown, request_key)
         case _:
             assert_never(command)
 

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 from alicia_scheduler.core.decision import Decision
 from alicia_scheduler.core.draft import Draft, Timings
+from alicia_scheduler.core.lifecycle import WAITING
 from alicia_scheduler.core.plan import is_fixed_delay, wake_time
 from alicia_scheduler.core.retry import Failure, RetryVerdict, retry_verdict
 from alicia_scheduler.core.state import AttemptRecord, EventState, EventStatus, Execution, ExecutionStatus
@@ -34,7 +35,14 @@ class HandedBack:
     """The service stops and the attempt had not begun to act: it does not count, and the next start runs it."""
 
 
-Outcome = Succeeded | Failed | HandedBack
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The attempt is not over: it gives its place free until ``wake_time``, and then goes on."""
+
+    wake_time: datetime
+
+
+Outcome = Succeeded | Failed | HandedBack | Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ def _recorded(draft: Draft, attempted: Attempted, *, retries: bool) -> bool:
             _failed(draft, execution, attempted.end_time, failure, retries=retries)
         case HandedBack():
             _handed_back(draft, execution)
+        case Waits(wake_time):
+            draft.move(execution, ExecutionStatus.RETRYING, reason=WAITING, retry_time=wake_time, crash_count=0)
         case _:
             assert_never(attempted.outcome)
     return True

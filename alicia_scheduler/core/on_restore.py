@@ -20,6 +20,7 @@ from alicia_scheduler.core.overlap import next_held
 from alicia_scheduler.core.plan import grace, replay_nothing, wake_time
 from alicia_scheduler.core.state import (
     UNFINISHED,
+    Counters,
     EventRecord,
     EventState,
     EventStatus,
@@ -52,8 +53,7 @@ class Settled:
 
 def restored_mark(mark: ServiceMark) -> ServiceMark:
     """The mark of a restored store: stopped in order, and with numbers that nobody has had."""
-    key, fence, sequence = (number + NUMBERS_AHEAD for number in mark.counters)
-    return mark._replace(counters=mark.counters._replace(key=key, fence=fence, sequence=sequence), clean=True)
+    return mark._replace(counters=Counters(*(number + NUMBERS_AHEAD for number in mark.counters)), clean=True)
 
 
 def on_restored(view: View, now: datetime, timings: Timings, execution_ids: Iterable[str]) -> Decision[Settled]:

@@ -139,6 +139,7 @@ class Execution(NamedTuple):
         last_missed_time: For a ``missed`` range: its last nominal time; ``scheduled_time`` is its first.
         crash_count: Process deaths in a row that found it running.
         payload: What the command that made it brought along.
+        trigger_event: The thrown event, message or other execution that made it, and the trigger that saw it.
     """
 
     execution_id: str
@@ -167,6 +168,7 @@ class Execution(NamedTuple):
     crash_count: int = 0
     trace_id: str | None = None
     payload: Json = None
+    trigger_event: Json = None
 
 
 class RequestRecord(NamedTuple):
@@ -189,6 +191,7 @@ class Counters(NamedTuple):
     key: int = 1
     fence: int = 1
     sequence: int = 1
+    offset: int = 1
 
 
 class ServiceMark(NamedTuple):

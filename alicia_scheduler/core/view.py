@@ -14,6 +14,8 @@ from alicia_scheduler.core.state import (
     RequestRecord,
     ServiceMark,
 )
+from alicia_scheduler.core.thrown.ledger import ThrownView
+from alicia_scheduler.core.thrown.waiting import trigger_keys
 
 
 class View:
@@ -32,6 +34,7 @@ class View:
         self._executions: dict[str, Execution] = {}
         self._unfinished: dict[str, dict[str, Execution]] = {}
         self._requests: dict[str, RequestRecord] = {}
+        self.thrown = ThrownView()
 
     def load(self, snapshot: Snapshot) -> None:
         """Adds rows from the store; a row that a decision has changed meanwhile stays as decided."""
@@ -47,6 +50,8 @@ class View:
             if execution_id not in self._executions:
                 self._see(execution)
         self._requests = {**snapshot.requests, **self._requests}
+        if snapshot.thrown is not None:
+            self.thrown.load(snapshot.thrown)
 
     @property
     def counters(self) -> Counters:
@@ -86,6 +91,8 @@ class View:
         for record in decision.records:
             self.total_events += record.event_id not in self._records
             self._records[record.event_id] = self.changes.records[record.event_id] = record
+            for key in trigger_keys(record.definition):
+                self.thrown.wait_for(key, (record.event_id,))
         for state in decision.states:
             self._states[state.event_id] = self.changes.states[state.event_id] = state
         for execution in decision.executions:
@@ -93,6 +100,9 @@ class View:
         for request in decision.requests:
             self._requests[request.request_id] = self.changes.requests[request.request_id] = request
         self.changes.sent.extend(decision.sent)
+        if decision.thrown is not None:
+            self.thrown.absorb(decision.thrown)
+            self.changes.thrown.add(decision.thrown)
         if decision.mark is not None:
             self.mark = self.changes.mark = decision.mark
         if decision.counters is not None:

@@ -16,14 +16,15 @@ from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.model.fields import json_text
 from alicia_scheduler.core.on_claim import Claim, next_due_time, on_claim
-from alicia_scheduler.core.on_outcome import Failed, HandedBack, Outcome, Succeeded
+from alicia_scheduler.core.on_outcome import Failed, HandedBack, Outcome, Succeeded, Waits
 from alicia_scheduler.core.retry import Failure
+from alicia_scheduler.core.thrown.acting import chosen_action
 from alicia_scheduler.core.view import View
 from alicia_scheduler.engine.deadlines import Deadlines
 from alicia_scheduler.engine.outcomes import OutcomeRecorder
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.errors import ActionFailed
-from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json
+from alicia_scheduler.ports import ActionRunner, Attempt, Clock, Json, WaitsUntil
 
 RESULT_MAX_CHARS = 256 * 1024
 """Largest result kept, as JSON; of a larger one only its size is."""
@@ -230,9 +231,17 @@ class Dispatcher:
 
     async def _acted(self, claim: Claim, begun: asyncio.Event) -> Outcome:
         try:
-            runner = self._runners[claim.record.definition.action.type]
-            attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set)
+            event = claim.record.definition
+            action = chosen_action(event, claim.execution)
+            if action is None:
+                raise ActionFailed(
+                    "the trigger that made it is gone, and the event has no action", "no_action", permanent=True
+                )
+            runner = self._runners[action.type]
+            attempt = Attempt(claim.execution, claim.record, self._clock.now(), begun.set, action)
             return Succeeded(_kept(await runner(attempt)))
+        except WaitsUntil as wait:
+            return Waits(wait.wake_time)
         except ActionFailed as error:
             return Failed(_failure(error))
         except Exception as error:

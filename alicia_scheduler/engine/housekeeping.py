@@ -30,6 +30,8 @@ class HistoryLimits:
     per_event: int = 1000
     requests_age: timedelta = timedelta(hours=24)
     interval: timedelta | None = timedelta(hours=24)
+    thrown_age: timedelta = timedelta(days=7)
+    thrown_kept: int = 100_000
 
 
 class Housekeeping:
@@ -73,7 +75,10 @@ class Housekeeping:
     async def clean_up(self) -> int:
         """Removes everything that the limits do not keep; answers how many rows went."""
         now = self._clock.now()
-        retention = Retention(now - self._limits.age, self._limits.per_event, now - self._limits.requests_age)
+        limits = self._limits
+        retention = Retention(
+            now - limits.age, limits.per_event, now - limits.requests_age, now - limits.thrown_age, limits.thrown_kept
+        )
         removed = 0
         while True:
             try:

@@ -12,7 +12,7 @@ import structlog
 from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.on_claim import Claim
-from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, on_outcomes
+from alicia_scheduler.core.on_outcome import Attempted, Failed, HandedBack, Outcome, Succeeded, Waits, on_outcomes
 from alicia_scheduler.core.view import View
 from alicia_scheduler.engine.writer import Writer
 
@@ -107,3 +107,5 @@ def _log_attempt(report: Report) -> None:
             log.warning("attempt_failed", error=failure.message, code=failure.code, **fields)
         case HandedBack():
             log.info("execution_handed_back", **fields)
+        case Waits(wake_time):
+            log.info("execution_waits", until=wake_time.isoformat(), **fields)

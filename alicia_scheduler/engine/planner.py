@@ -14,6 +14,10 @@ from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.on_clock import on_clock_set_back
 from alicia_scheduler.core.on_tick import Planned, on_tick
+from alicia_scheduler.core.thrown.needs import due_needs
+from alicia_scheduler.core.thrown.on_due import Ripe
+from alicia_scheduler.core.thrown.on_due import on_due as thrown_due
+from alicia_scheduler.core.thrown.rules import ThrowRules
 from alicia_scheduler.engine.writer import Committed, Writer
 from alicia_scheduler.ports import Clock
 
@@ -32,9 +36,16 @@ class Planner:
     """
 
     def __init__(
-        self, writer: Writer, clock: Clock, timings: Timings, longest_sleep: timedelta, on_due: Callable[[], None]
+        self,
+        writer: Writer,
+        clock: Clock,
+        timings: Timings,
+        longest_sleep: timedelta,
+        on_due: Callable[[], None],
+        thrown: ThrowRules | None = None,
     ) -> None:
         self._writer = writer
+        self._thrown = thrown or ThrowRules()
         self._on_due = on_due
         self._clock = clock
         self._timings = timings
@@ -66,11 +77,24 @@ class Planner:
     async def plan(self, now: datetime, *, corrected: bool = False) -> Planned:
         """Plans what is due until nothing is left of it; answers what came of it in all."""
         total = Planned(0, 0, 0)
+        ripe = self._ripen(now)
         while True:
             planned = await self._plan_some(now, corrected=corrected)
             total = Planned(total.events + planned.events, total.fires + planned.fires, total.missed + planned.missed)
             if planned.events < DUE_LIMIT:
-                return total
+                break
+        while (await ripe).more(DUE_LIMIT):
+            ripe = self._ripen(now)
+        self._wake_time = self._writer.next_wake_time
+        return total
+
+    def _ripen(self, now: datetime) -> asyncio.Future[Ripe]:
+        """Has entries of thrown events dealt with that became active or expired, with the commit of the due events."""
+        return self._writer.submit(
+            due_needs(now, DUE_LIMIT),
+            lambda view, at: thrown_due(view, at, self._timings, self._thrown),
+            asks_wake=True,
+        )
 
     async def catch_up_with_clock(self, since: datetime) -> None:
         """Recomputes the events that a clock which ran ahead has planned into the future; ``since`` it was wrong."""

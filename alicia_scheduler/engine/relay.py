@@ -164,13 +164,13 @@ class Relay:
             self._refusals += 1
             self._failed[row.sequence] = row
         elif error is not None:
-            self._park(row, error)
+            self._make_way(row, error)
         else:
             self.sent += 1
             self._writer.sent(row.sequence)
         self._changed.set()
 
-    def _park(self, row: OutboxRow, error: BaseException) -> None:
+    def _make_way(self, row: OutboxRow, error: BaseException) -> None:
         """Gives up a message that the broker will never take, and says so, unless it was an error message itself."""
         self.parked += 1
         log.error("message_refused", topic=row.message.topic, error=str(error))

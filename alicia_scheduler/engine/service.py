@@ -2,58 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 import structlog
 
 from alicia_scheduler.core.announcement import Problem
-from alicia_scheduler.core.answers import ChangeAnswer, DeletedAnswer, EventAnswer, ExecutionAnswer, FireTime
+from alicia_scheduler.core.answers import (
+    ChangeAnswer,
+    ThrownAnswer,
+)
 from alicia_scheduler.core.commands import (
     CancelExecution,
     Change,
     Command,
     CreateEvent,
-    GetEvent,
-    GetExecution,
-    GetStats,
-    ListEvents,
-    ListExecutions,
-    Ping,
-    Preview,
-    Read,
+    DeleteVariable,
+    SetVariable,
+    ThrowEvent,
+    TriggerEvent,
 )
 from alicia_scheduler.core.decision import Decision, Needs
 from alicia_scheduler.core.draft import Timings
 from alicia_scheduler.core.editing import CommandRules
-from alicia_scheduler.core.event_answers import fires_after, next_fires
-from alicia_scheduler.core.model.event import InvalidSchedule, compiled_timing
 from alicia_scheduler.core.on_command import on_command
 from alicia_scheduler.core.state import RequestRecord
-from alicia_scheduler.core.timing import Timing
+from alicia_scheduler.core.thrown.model import ThrownNeeds
+from alicia_scheduler.core.thrown.needs import thrown_needs
+from alicia_scheduler.core.thrown.on_thrown import ThrownChange
 from alicia_scheduler.core.view import View
+from alicia_scheduler.engine.answer_documents import change_document
 from alicia_scheduler.engine.rate import Allowance
+from alicia_scheduler.engine.reading import Reader, Status
+from alicia_scheduler.engine.throttle import ThrowThrottle
 from alicia_scheduler.engine.writer import Writer
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
 from alicia_scheduler.ports import Clock, Store
 from alicia_scheduler.wire.answers import answer_error, answer_ok
 from alicia_scheduler.wire.codec import encode_text
 from alicia_scheduler.wire.commands import Request, command_info, fingerprint, parse_command
-from alicia_scheduler.wire.documents import event_document, execution_document, fire_document
-from alicia_scheduler.wire.messages import ServiceStatus, status_document
 
 log = structlog.get_logger("service")
 
-FIRES_AT_A_TIME = 5
-"""Fires of a preview that are computed in one go."""
-
-ROWS_AT_A_TIME = 50
-"""Documents of a page that are made in one go."""
-
-Status = Callable[[], Awaitable[ServiceStatus]]
 Identifiers = Callable[[], str]
 """Gives text that nobody has given before."""
 
@@ -74,20 +66,26 @@ class Delivery:
 
 
 class Service:
-    """Answers requests; every answer to a change is durable before it is returned."""
+    """Answers requests; every answer to a change is durable before it is returned.
+
+    Attributes:
+        on_work: Called before a command is decided that may make an execution: who claims it then does so within the
+            same commit, and its start does not wait for another one.
+    """
 
     def __init__(  # noqa: PLR0913 - the composition root hands in every collaborator
         self, writer: Writer, store: Store, clock: Clock, timings: Timings, rules: CommandRules, status: Status,
         identifiers: Identifiers,
     ) -> None:  # fmt: skip
         self._writer = writer
-        self._store = store
+        self._reader = Reader(writer, store, clock, timings, status)
         self._clock = clock
         self._timings = timings
         self._rules = rules
-        self._status = status
         self._identifiers = identifiers
+        self._throttle = ThrowThrottle(clock, rules.thrown)
         self._complaints = Allowance(clock, per_second=20, burst=100)
+        self.on_work: Callable[[], None] = lambda: None
         self.requests = 0
         self.refused = 0
 
@@ -133,7 +131,7 @@ class Service:
         command = parse_command(name, request.fields, self._rules.defaults, fallback_event_id=fallback)
         if isinstance(command, Change):
             return await self._change(name, request, command, delivery)
-        data = await self._read(command)
+        data = await self._reader.read(command)
         return encode_text(answer_ok(name, request.request_id, data, self._clock.now())), "ok"
 
     def _event_id_for(self, request: Request) -> str:
@@ -158,7 +156,9 @@ class Service:
             record = RequestRecord(key, content, decision.answer[0], now) if key else None
             return replace(decision, requests=(record,)) if record else decision
 
-        text, code = await self._writer.submit(_needs(command, key), decide)
+        if isinstance(command, (ThrowEvent, TriggerEvent)):
+            self.on_work()
+        text, code = await self._writer.submit(_needs(command, key, self._rules), decide)
         self.refused += code not in ("ok", "repeated")
         return text, code
 
@@ -167,74 +167,23 @@ class Service:
     ) -> Decision[tuple[str, str]]:
         """The decision on a change; the complaint about a refusal goes with it, so that it is told once."""
         try:
+            if isinstance(command, ThrowEvent):
+                self._throttle.check(command)
             decision = on_command(view, now, self._timings, command, self._rules, request_key)
         except CommandRejected as error:
             refusal = encode_text(answer_error(name, request.request_id, error, now))
             return Decision((refusal, error.code.value), announcements=self._complaint(name, error))
-        text = encode_text(answer_ok(name, request.request_id, _change_document(decision.answer), now))
+        text = encode_text(answer_ok(name, request.request_id, change_document(decision.answer), now))
+        decision = _with_dropped(decision, self._complaint) if _dropped(decision.answer) else decision
         return _with_answer(decision, (text, "ok"))
 
-    # reads
 
-    async def _read(self, command: Read) -> Mapping[str, Any]:
-        match command:
-            case GetEvent(event_id):
-                return await self._seen(Needs(event_ids=frozenset({event_id})), self._event(event_id))
-            case GetExecution(execution_id):
-                return await self._seen(Needs(execution_ids=frozenset({execution_id})), _execution(execution_id))
-            case Preview():
-                return await self._preview(command)
-            case ListEvents(query):
-                await self._writer.barrier()
-                events, cursor = await self._store.events(query)
-                return {"events": await _documents(event_document, events), "next_cursor": cursor}
-            case ListExecutions(execution_query):
-                await self._writer.barrier()
-                executions, cursor = await self._store.executions(execution_query)
-                rows = ((execution,) for execution in executions)
-                return {"executions": await _documents(execution_document, rows), "next_cursor": cursor}
-            case GetStats():
-                await self._writer.barrier()
-                return status_document(await self._status(), self._clock.now())
-            case Ping():
-                return {"pong": True, "time": self._clock.now().timestamp()}
-            case _:
-                assert_never(command)
-
-    async def _seen(self, needs: Needs, read: Callable[[View, datetime], dict[str, Any]]) -> dict[str, Any]:
-        """Reads in turn with the changes, so that a caller finds what it has just made, and nothing later."""
-        return await self._writer.submit(needs, lambda view, now: Decision(read(view, now)))
-
-    def _event(self, event_id: str) -> Callable[[View, datetime], dict[str, Any]]:
-        def read(view: View, now: datetime) -> dict[str, Any]:
-            event = view.event(event_id)
-            if event is None:
-                raise _no_event(event_id)
-            record, state = event
-            fires = next_fires(self._timings(record, state), state, now)
-            return _event_document(EventAnswer(record, state, fires))
-
-        return read
-
-    async def _preview(self, command: Preview) -> dict[str, Any]:
-        if command.event is not None:
-            now, zone = self._clock.now(), command.event.timezone
-            return await _preview_document(command, _compiled(command, now), zone, command.start or now)
-        event_id = command.event_id or ""
-
-        def read(view: View, now: datetime) -> tuple[Timing, str, datetime]:
-            event = view.event(event_id)
-            if event is None:
-                raise _no_event(event_id)
-            return self._timings(*event), event[0].definition.timezone, command.start or now
-
-        needs = Needs(event_ids=frozenset({event_id}))
-        found = await self._writer.submit(needs, lambda view, now: Decision(read(view, now)))
-        return await _preview_document(command, *found)
-
-
-def _needs(command: Command, key: str | None) -> Needs:
+def _needs(command: Command, key: str | None, rules: CommandRules) -> Needs:
     requests = frozenset({key}) if key else frozenset()
+    if isinstance(command, ThrownChange):
+        return replace(thrown_needs(command, rules.thrown), request_ids=requests)
+    if isinstance(command, (SetVariable, DeleteVariable)):
+        return Needs(thrown=ThrownNeeds(variables_of=frozenset({command.dest_id})), request_ids=requests)
     if isinstance(command, CancelExecution):
         return Needs(execution_ids=frozenset({command.execution_id}), request_ids=requests)
     event_id = command.event.event_id if isinstance(command, CreateEvent) else getattr(command, "event_id", "")
@@ -255,87 +204,14 @@ def _with_answer(decision: Decision[Any], answer: tuple[str, str]) -> Decision[t
     return replace(decision, answer=answer)
 
 
-def _change_document(answer: ChangeAnswer) -> dict[str, Any]:
-    match answer:
-        case EventAnswer():
-            return _event_document(answer)
-        case DeletedAnswer(event_id):
-            return {"event_id": event_id, "deleted": True}
-        case ExecutionAnswer(execution):
-            return {
-                "execution_id": execution.execution_id,
-                "status": execution.status.value,
-                "reason": execution.reason,
-                "execution": execution_document(execution),
-            }
-        case _:
-            assert_never(answer)
+def _dropped(answer: ChangeAnswer) -> int:
+    return answer.dropped if isinstance(answer, ThrownAnswer) else 0
 
 
-def _event_document(answer: EventAnswer) -> dict[str, Any]:
-    zone = answer.record.definition.timezone
-    document: dict[str, Any] = {
-        "event": event_document(answer.record, answer.state),
-        "next_fires": [_fire(fire, zone) for fire in answer.next_fires],
-    }
-    if answer.previous_fires is not None:
-        document["previous_fires"] = [_fire(fire, zone) for fire in answer.previous_fires]
-    return document
-
-
-def _fire(fire: FireTime, zone: str) -> dict[str, Any]:
-    return fire_document(fire.due, zone, fire.note or None)
-
-
-def _execution(execution_id: str) -> Callable[[View, datetime], dict[str, Any]]:
-    def read(view: View, _now: datetime) -> dict[str, Any]:
-        execution = view.execution(execution_id)
-        if execution is None:
-            raise CommandRejected(
-                ErrorCode.NOT_FOUND,
-                f"there is no execution '{execution_id}'",
-                [FieldProblem("execution_id", "is not known")],
-            )
-        return {"execution": execution_document(execution)}
-
-    return read
-
-
-def _no_event(event_id: str) -> CommandRejected:
-    return CommandRejected(
-        ErrorCode.NOT_FOUND, f"there is no event '{event_id}'", [FieldProblem("event_id", "is not known")]
-    )
-
-
-def _compiled(command: Preview, now: datetime) -> Timing:
-    assert command.event is not None
-    try:
-        return compiled_timing(command.event, now)
-    except InvalidSchedule as error:
-        raise CommandRejected(
-            ErrorCode.INVALID_REQUEST, str(error), [FieldProblem(f"event.{error.field}", error.message)]
-        ) from None
-
-
-async def _preview_document(command: Preview, timing: Timing, zone: str, start: datetime) -> dict[str, Any]:
-    """The next fires; a rare rule searches centuries for a thousand of them, so the others get their turn meanwhile."""
-    fires: list[FireTime] = []
-    while len(fires) < command.count:
-        piece = fires_after(timing, start, min(FIRES_AT_A_TIME, command.count - len(fires)))
-        if not piece:
-            break
-        fires += piece
-        start = piece[-1].nominal
-        await asyncio.sleep(0)
-    warnings = [] if len(fires) == command.count else [f"only {len(fires)} fires follow"]
-    return {"fires": [_fire(fire, zone) for fire in fires], "warnings": warnings}
-
-
-async def _documents(document: Callable[..., dict[str, Any]], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """A document for every row of a page; a long page lets the others have their turn meanwhile."""
-    documents: list[dict[str, Any]] = []
-    for row in rows:
-        documents.append(document(*row))
-        if len(documents) % ROWS_AT_A_TIME == 0:
-            await asyncio.sleep(0)
-    return documents
+def _with_dropped(
+    decision: Decision[ChangeAnswer], complaint: Callable[[str | None, CommandRejected], tuple[Problem, ...]]
+) -> Decision[ChangeAnswer]:
+    """The decision with a word about the entries that had to make room."""
+    text = f"{_dropped(decision.answer)} entries were dropped from full queues (events.queue_limit)"
+    problems = complaint("throw_event", CommandRejected(ErrorCode.LIMIT_EXCEEDED, text))
+    return replace(decision, announcements=(*decision.announcements, *problems))

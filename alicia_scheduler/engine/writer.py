@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from alicia_scheduler.core.announcement import Announcement
+from alicia_scheduler.core.announcement import Announcement, Problem
 from alicia_scheduler.core.decision import Changes, Decision, Needs, merged_needs
 from alicia_scheduler.core.outbox import OutboxRow, OutgoingMessage
 from alicia_scheduler.core.state import EventRecord, EventState, ServiceMark
+from alicia_scheduler.core.thrown.model import EntryStatus, Thrown, ThrownChanges
 from alicia_scheduler.core.view import View
 from alicia_scheduler.errors import StoreDamaged, StoreInUse, StoreUnavailable
 from alicia_scheduler.ports import Clock, Store, Transaction
@@ -33,6 +34,11 @@ LAZY_DELAY = timedelta(milliseconds=500)
 
 RETRY_DELAYS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 5))
 """Waits between tries while the store is unavailable; the last one repeats."""
+
+SWEEP = timedelta(seconds=1)
+"""How long an entry that has expired may wait for others, so that many are dealt with at once."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger("writer")
 
@@ -63,6 +69,7 @@ class Committed:
     changed: dict[str, tuple[EventRecord, EventState] | None] = field(default_factory=dict)
     wake_time: datetime | None = None
     ready: bool = False
+    thrown: list[Thrown] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -91,10 +98,19 @@ class Announcer(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """Makes the decision that follows, within the same transaction, from what another one announces."""
+
+    def __call__(self, view: View, now: datetime, announcements: Sequence[Announcement]) -> Decision[None] | None:
+        """The decision, or None where nothing follows."""
+        ...
+
+
 class Writer:
     """Takes decisions in turn, commits them in groups, and tells the others what has become durable."""
 
-    def __init__(self, store: Store, clock: Clock, announcer: Announcer) -> None:
+    def __init__(self, store: Store, clock: Clock, announcer: Announcer, reactions: Follower | None = None) -> None:
+        self._reactions = reactions
         self._store = store
         self._clock = clock
         self._announcer = announcer
@@ -283,9 +299,32 @@ class Writer:
                 announcements += decision.announcements
                 committed.stop += decision.stop
                 answers.append((proposal, decision.answer))
+                announcements += self._followed(view, now, decision.announcements, committed)
         self._announce(view, announcements, now, committed)
         await self._write(transaction, view, now, committed)
         return answers
+
+    def _followed(
+        self, view: View, now: datetime, announced: Sequence[Announcement], committed: Committed
+    ) -> list[Announcement]:
+        """Takes the decisions that follow from one, and from those in turn; answers what they announce.
+
+        A rule that breaks here is told, and does not take the decision with it that it follows from.
+        """
+        announcements: list[Announcement] = []
+        while announced and self._reactions is not None:
+            try:
+                following = self._reactions(view, now, announced)
+            except Exception as error:
+                log.exception("reaction_broke")
+                following = Decision(None, announcements=(Problem("internal", f"a trigger broke: {error}"),))
+            if following is None:
+                break
+            view.absorb(following)
+            committed.stop += following.stop
+            announced = following.announcements
+            announcements += announced
+        return announcements
 
     def _announce(self, view: View, announcements: list[Announcement], now: datetime, committed: Committed) -> None:
         durable, volatile = self._announcer(announcements, now) if announcements else ([], [])
@@ -336,6 +375,16 @@ def _note(committed: Committed, changes: Changes, view: View) -> None:
         committed.changed[event_id] = view.event(event_id)
     wakes = [s.wake_time for s in changes.states.values() if s.wake_time]
     wakes += [e.retry_time for e in changes.executions.values() if e.retry_time]
+    wakes += _thrown_wakes(changes.thrown) if changes.thrown else []
     wakes += [committed.wake_time] if committed.wake_time else []
     committed.wake_time = min(wakes, default=None)
+    committed.thrown += changes.thrown.thrown.values()
     committed.ready = committed.ready or any(e.status == "pending" and not e.held for e in changes.executions.values())
+
+
+def _thrown_wakes(changes: ThrownChanges) -> list[datetime]:
+    """When entries need the planner: as they become active, in the second after they expire, and at once for a look."""
+    active = [entry for entry in changes.entries.values() if entry.status is EntryStatus.ACTIVE]
+    wakes = [entry.active_from for entry in active if not entry.matched]
+    wakes += [entry.expires_at.replace(microsecond=0) + SWEEP for entry in active]
+    return [*wakes, EPOCH] if any(changes.looks.values()) else wakes

@@ -10,6 +10,9 @@ from pydantic import Field, PrivateAttr
 
 from alicia_scheduler.core.model.durations import Duration
 from alicia_scheduler.core.model.event import CatchUp, EventDefaults
+from alicia_scheduler.core.model.fields import Identifier
+from alicia_scheduler.core.model.instructions import InstructionsBlock
+from alicia_scheduler.core.thrown.rules import QueuePolicy, ThrowRules
 from alicia_scheduler.settings.field_types import (
     Addresses,
     FilePath,
@@ -218,6 +221,63 @@ class ActionsSettings(Group):
     mqtt_publish: MqttPublishSettings = Field(MqttPublishSettings(), description="Limits of the action `mqtt_publish`.")
 
 
+class DestinationSettings(Group):
+    """What a destination does when the service starts, and before it stops in order."""
+
+    initial_actions: InstructionsBlock | None = None
+    final_actions: InstructionsBlock | None = None
+
+
+class EventsSettings(Group):
+    """Thrown events: their destinations, queues and limits."""
+
+    default_ttl: Annotated[Duration, duration(timedelta(milliseconds=1), YEAR)] = Field(
+        timedelta(seconds=60), description="How long a thrown event without `ttl` stays active."
+    )
+    groups: dict[Identifier, tuple[Identifier, ...]] = Field(
+        {}, max_length=1000, description="Destinations by group: an event thrown to the group goes to each of them."
+    )
+    destinations: dict[Identifier, DestinationSettings] = Field(
+        {},
+        max_length=1000,
+        description="By destination: `initial_actions` and `final_actions`, instructions that run once at every start "
+        "and once at every orderly stop.",
+    )
+    max_hops: int = Field(
+        16, ge=1, le=1000, description="How long a chain of events may be that throw each other before it is stopped."
+    )
+    max_payload_bytes: int = Field(
+        32 * 1024, ge=256, le=16 * 1024 * 1024, description="Largest `payload` and `value` together, as JSON."
+    )
+    queue_limit: int = Field(
+        10_000, ge=1, le=1_000_000, description="Thrown events that may be active in one destination."
+    )
+    queue_policy: QueuePolicy = Field(
+        "refuse", description="What becomes of one more: it is refused, or the oldest is dropped into the history."
+    )
+    max_fan_out: int = Field(1000, ge=1, le=10_000, description="Destinations that one thrown event may go to.")
+    rate_per_sender: float = Field(
+        5000,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="Events a second that one sender may throw, twice as many in a burst; 0 is no limit.",
+    )
+    rate_per_key: float = Field(
+        5000,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="The same for each key, and for the messages on each topic filter that triggers listen to.",
+    )
+    retention: Annotated[Duration, duration(SECOND, timedelta(days=3650))] = Field(
+        timedelta(days=7), description="How long thrown events that are over are kept for reading."
+    )
+    max_history: int = Field(
+        100_000, ge=100, le=10_000_000, description="Thrown events kept in all; older ones go once they are over."
+    )
+
+
 class PublishSettings(Group):
     """What the service tells the bus beside results, failures and errors."""
 
@@ -252,6 +312,9 @@ class Settings(Group):
     )
     http: HttpSettings = Field(HttpSettings(), description="The web page and the HTTP interface.")
     actions: ActionsSettings = Field(ActionsSettings(), description="What actions may do.")
+    events: EventsSettings = Field(
+        EventsSettings(), description="Thrown events: their destinations, queues and limits."
+    )
     publish: PublishSettings = Field(
         PublishSettings(), description="What the service tells the bus beside results, failures and errors."
     )
@@ -285,6 +348,12 @@ class Settings(Group):
             trace_enabled=scheduler.trace_enabled_by_default,
             min_interval=scheduler.min_interval,
         )
+
+    def throw_rules(self) -> ThrowRules:
+        """What is allowed of thrown events."""
+        events = self.events
+        names = {name for name in ThrowRules.__slots__ if name in EventsSettings.model_fields}
+        return ThrowRules(timezone=self.scheduler.timezone, **{name: getattr(events, name) for name in names})
 
     def with_origin(self, file: Path | None, warnings: tuple[str, ...]) -> Settings:
         """The same settings, with where they came from."""

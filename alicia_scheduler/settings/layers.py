@@ -147,15 +147,17 @@ def _nested(given: Mapping[KeyPath, Any], name: Callable[[KeyPath], str]) -> tup
 
 
 def _value_of_text(path: KeyPath, text: str) -> Any:
-    """The text itself, or a list where the setting is one (commas between, or JSON)."""
+    """The text itself, or a list where the setting is one (commas between, or JSON), or an object as JSON."""
     info = _field_at(path)
     if info is None or "tuple[" not in str(info.annotation):
         return text
-    if text.lstrip().startswith("["):
+    if text.lstrip().startswith(("[", "{")):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             return text
+    if str(info.annotation).startswith("dict["):
+        return text
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

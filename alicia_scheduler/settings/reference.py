@@ -25,7 +25,8 @@ One YAML 1.2 file, `config/scheduler.yaml` unless `--config` or `ALICIA_SCHEDULE
 groups below. A value is taken from the first of these that gives one:
 
 1. an option of the command line,
-2. the environment variable in the last column (an empty one counts as not set; lists are written with commas),
+2. the environment variable in the last column (an empty one counts as not set; lists are written
+   with commas, lists by name as JSON),
 3. the settings file,
 4. Alicia's own `MQTT_BROKER`, `MQTT_PORT`, `MQTT_USERNAME`, `MQTT_PASSWORD`,
 5. the default.
@@ -51,6 +52,7 @@ _TYPES = {
     Path: "file name",
     timedelta: "duration",
     tuple: "list of text",
+    dict: "lists by name",
 }
 
 
@@ -111,7 +113,7 @@ def _range(rules: list[Any], kind: Any) -> str:
     if least is not None and most is not None:
         return f"{_written(least)} – {_written(most)}"
     longest = _rule(rules, "max_length")
-    unit = "entries" if get_origin(kind) is tuple else "characters"
+    unit = "entries" if get_origin(kind) in (tuple, dict) else "characters"
     return f"{_rule(rules, 'min_length') or 0} – {longest} {unit}" if longest is not None else ""
 
 

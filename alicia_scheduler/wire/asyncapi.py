@@ -19,6 +19,8 @@ _PARAMETERS: dict[str, Json] = {
     "command": {"enum": [info.name for info in COMMANDS]},
     "event_type": {"enum": list(EVENT_TYPES)},
     "event_id": {"description": "the id of a scheduled event"},
+    "namespace": {"description": "the namespace of a thrown event"},
+    "key": {"description": "the key of a thrown event"},
 }
 
 

@@ -16,8 +16,10 @@ from alicia_scheduler.core.commands import Command
 from alicia_scheduler.core.model.event import EventDefaults, ScheduledEvent, parse_event
 from alicia_scheduler.core.model.problems import MAX_PROBLEMS, InvalidDefinition, nearest, problems_of
 from alicia_scheduler.errors import CommandRejected, ErrorCode, FieldProblem
+from alicia_scheduler.wire import instruction_requests as instructions
 from alicia_scheduler.wire import request_models as models
 from alicia_scheduler.wire import requests
+from alicia_scheduler.wire import thrown_requests as thrown
 from alicia_scheduler.wire.requests import (
     AnswerAddress,
     Request,
@@ -69,8 +71,19 @@ COMMANDS = (
     CommandInfo("preview", "computes the next fires of a stored event or of a definition; stores nothing",
                 models.PreviewRequest),
     CommandInfo("list_executions", "reads a page of executions, newest first", models.ListExecutionsRequest),
-    CommandInfo("get_execution", "reads one execution with its attempts", models.GetExecutionRequest),
+    CommandInfo("get_execution", "reads one execution with its attempts, and its trace if asked for",
+                instructions.GetExecutionRequest),
     CommandInfo("cancel_execution", "stops an execution that waits or runs", models.CancelExecutionRequest, True),
+    CommandInfo("throw_event", "throws an event into the queues of its destinations, where triggers wait for it",
+                thrown.ThrowEventRequest, True),
+    CommandInfo("list_thrown", "reads the queues of thrown events and their history, in the order of offsets",
+                thrown.ListThrownRequest),
+    CommandInfo("consume_thrown", "takes active thrown events out of a queue, for programs that poll",
+                thrown.ConsumeThrownRequest, True),
+    CommandInfo("clear_thrown", "ends active thrown events; their history stays", thrown.ClearThrownRequest, True),
+    CommandInfo("list_variables", "reads the variables of a destination", instructions.ListVariablesRequest),
+    CommandInfo("set_variable", "sets a variable of a destination", instructions.SetVariableRequest, True),
+    CommandInfo("delete_variable", "removes a variable of a destination", instructions.DeleteVariableRequest, True),
     CommandInfo("get_stats", "reads the counters of the service", models.GetStatsRequest),
     CommandInfo("ping", "answers, so that the caller knows the service listens", models.PingRequest),
 )  # fmt: skip
@@ -111,8 +124,11 @@ def parse_command(name: str, body: Mapping[str, Any], defaults: EventDefaults, *
         CommandRejected: UNKNOWN_COMMAND, or INVALID_REQUEST that names every bad field.
     """
     model = command_info(name).model
+    body = model.canonical(body)
     known = {field.alias or field_name for field_name, field in model.model_fields.items()}
-    given = {key: value for key, value in body.items() if key in known and (value is not None or key == "payload")}
+    given = {
+        key: value for key, value in body.items() if key in known and (value is not None or key in ("payload", "value"))
+    }
     problems = [_unknown_field(key, known) for key in body if key not in known]
     event, event_problems = _definition(given.get("event"), defaults, fallback_event_id)
     problems += event_problems

@@ -74,6 +74,7 @@ def execution_document(execution: Execution, timezone: str | None = None) -> Doc
         **timestamps("last_missed_time", execution.last_missed_time, zone),
         "trace_id": execution.trace_id,
         "payload": execution.payload,
+        "trigger_event": execution.trigger_event,
         "attempts": _attempts(execution.attempts),
     }
 

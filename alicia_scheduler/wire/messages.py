@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from alicia_scheduler.core.announcement import Announcement, EventChanged, ExecutionChanged, Problem, Recovered
+from alicia_scheduler.core.announcement import (
+    Announcement,
+    EventChanged,
+    EventThrown,
+    ExecutionChanged,
+    Problem,
+    Recovered,
+)
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.core.state import EventRecord, EventState
 from alicia_scheduler.wire.answers import answer_error, answer_message, answer_ok, answer_topic, error_document
@@ -25,6 +32,7 @@ from alicia_scheduler.wire.documents import (
     timestamps,
 )
 from alicia_scheduler.wire.envelope import SOURCE, envelope
+from alicia_scheduler.wire.thrown_documents import thrown_document
 from alicia_scheduler.wire.topics import Topics
 
 __all__ = [
@@ -91,6 +99,9 @@ def announcement_messages(
         case EventChanged(change, record, state):
             data = encode_known(event_document(record, state))
             return AnnouncedMessages(volatile=_lifecycle(change, data, topics, now, lifecycle))
+        case EventThrown(thrown, dest_ids):
+            data = encode({**thrown_document(thrown, dest_ids), **timestamps("timestamp", now)})
+            return AnnouncedMessages(durable=(OutgoingMessage(topics.thrown(thrown.namespace, thrown.key), data),))
         case Problem():
             return AnnouncedMessages(durable=(_problem(announcement, topics, now),))
         case Recovered():

@@ -6,7 +6,7 @@ The descriptions are what docs/topics.md and the JSON Schemas show.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -35,7 +35,8 @@ def _object(value: object) -> object:
     return value
 
 
-def _one_of(values: Iterable[str]) -> Callable[[str], str]:
+def one_of(values: Iterable[str]) -> AfterValidator:
+    """Takes only these."""
     known = tuple(map(str, values))
 
     def check(value: str) -> str:
@@ -43,10 +44,11 @@ def _one_of(values: Iterable[str]) -> Callable[[str], str]:
             raise ValueError(f"expected one of {', '.join(known)}")
         return value
 
-    return check
+    return AfterValidator(check)
 
 
-def _as_enum(values: Iterable[str]) -> Any:
+def as_enum(values: Iterable[str]) -> Any:
+    """Shows them in the schema."""
     return Field(json_schema_extra={"enum": [str(value) for value in values]})
 
 
@@ -55,9 +57,9 @@ Instant = Annotated[
     BeforeValidator(_instant),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "format": "date-time"}]}),
 ]
-EventState = Annotated[str, AfterValidator(_one_of(EventStatus)), _as_enum(EventStatus)]
-Status = Annotated[str, AfterValidator(_one_of(ExecutionStatus)), _as_enum(ExecutionStatus)]
-Cause = Annotated[str, AfterValidator(_one_of(TriggeredBy)), _as_enum(TriggeredBy)]
+EventState = Annotated[str, one_of(EventStatus), as_enum(EventStatus)]
+Status = Annotated[str, one_of(ExecutionStatus), as_enum(ExecutionStatus)]
+Cause = Annotated[str, one_of(TriggeredBy), as_enum(TriggeredBy)]
 ExecutionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 RawObject = Annotated[dict[str, Any], BeforeValidator(_object)]
 Note = Annotated[Text, Field(max_length=1000, description="why, for people")]
@@ -70,6 +72,11 @@ class RequestModel(BaseModel):
     """The fields of one command; nothing else may stand beside them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @classmethod
+    def canonical(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields with old spellings made new."""
+        return fields
 
     @abstractmethod
     def command(self, event: ScheduledEvent | None) -> commands.Command:
@@ -176,16 +183,6 @@ class ListEventsRequest(RequestModel):
     def command(self, event: ScheduledEvent | None) -> commands.Command:
         """List events."""
         return commands.ListEvents(EventQuery(**{**dict(self), "tags": tuple(self.tags)}))
-
-
-class GetExecutionRequest(RequestModel):
-    """Fields of ``get_execution``."""
-
-    execution_id: ExecutionId
-
-    def command(self, event: ScheduledEvent | None) -> commands.Command:
-        """Read the execution."""
-        return commands.GetExecution(self.execution_id)
 
 
 class ListExecutionsRequest(RequestModel):

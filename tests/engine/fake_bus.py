@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from paho.mqtt.client import topic_matches_sub
+
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.errors import BusUnavailable, PublishRefused
 from alicia_scheduler.ports import Connection, IncomingMessage, PublishReceipt
@@ -84,7 +86,9 @@ class FakeBus:
         self.acknowledged.append(message)
 
     @asynccontextmanager
-    async def listen(self, topic_filter: str) -> AsyncIterator[AsyncIterator[IncomingMessage]]:
+    async def listen(
+        self, topic_filter: str, *, retained: bool = False
+    ) -> AsyncIterator[AsyncIterator[IncomingMessage]]:
         if not self._connection.connected:
             raise BusUnavailable("no connection")
         answers: asyncio.Queue[IncomingMessage] = asyncio.Queue()
@@ -117,6 +121,18 @@ class FakeBus:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
         message = IncomingMessage(topic, payload, **{"qos": 1, **properties})
         self._incoming.put_nowait(message)
+
+    def say(self, topic: str, body: Any) -> None:
+        """Somebody publishes; whoever listens to a filter that matches hears it."""
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        for topic_filter, answers in self._listeners:
+            if topic_matches_sub(topic_filter, topic):
+                answers.put_nowait(IncomingMessage(topic, payload, qos=1))
+
+    @property
+    def listened_to(self) -> list[str]:
+        """The filters of the temporary subscriptions."""
+        return [topic_filter for topic_filter, _ in self._listeners]
 
     # what a test asks it
 

@@ -18,10 +18,14 @@ from alicia_scheduler.core.editing import CommandRules
 from alicia_scheduler.core.outbox import OutgoingMessage
 from alicia_scheduler.core.queries import ExecutionQuery
 from alicia_scheduler.core.state import EventRecord, EventState, Execution
+from alicia_scheduler.core.thrown.reactions import Reactions
 from alicia_scheduler.engine.declared import Declared
+from alicia_scheduler.engine.destinations import DestinationBlocks, Destinations, WithDestinations
 from alicia_scheduler.engine.dispatcher import Dispatcher
 from alicia_scheduler.engine.housekeeping import HistoryLimits, Housekeeping
+from alicia_scheduler.engine.instructions import InstructionsRunner
 from alicia_scheduler.engine.listener import Listener
+from alicia_scheduler.engine.mqtt_triggers import MqttTriggers, TriggerRules
 from alicia_scheduler.engine.outward import BusAnnouncer, Outward
 from alicia_scheduler.engine.planner import Planner
 from alicia_scheduler.engine.presence import Presence, PresenceOptions
@@ -31,6 +35,7 @@ from alicia_scheduler.engine.service import Service
 from alicia_scheduler.engine.states import StatePublisher
 from alicia_scheduler.engine.statistics import Statistics
 from alicia_scheduler.engine.timings import TimingCache
+from alicia_scheduler.engine.variables import WithVariables
 from alicia_scheduler.engine.writer import Writer
 from alicia_scheduler.ports import ActionRunner, Attempt, DeclaredSource, Store
 from alicia_scheduler.wire.codec import Limits
@@ -59,6 +64,7 @@ class Options:
     rules: CommandRules = field(default_factory=CommandRules)
     grace: timedelta = 10 * SECOND
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    blocks: dict[str, DestinationBlocks] = field(default_factory=dict)
 
 
 class World:
@@ -72,14 +78,18 @@ class World:
         rules = options.rules
         outward = Outward(clock, identifier, envelope=False)
         self.statistics = Statistics(store, clock, "test")
-        self.writer = Writer(store, clock, BusAnnouncer(topics, outward, lifecycle=options.lifecycle))
+        self.writer = Writer(store, clock, BusAnnouncer(topics, outward, lifecycle=options.lifecycle),
+                             Reactions(timings, rules.thrown))  # fmt: skip
         self.relay = Relay(bus, store, self.writer, clock)
         self.states = StatePublisher(bus, store, clock, _state_message(topics))
         runner = options.runner or MqttPublishRunner(bus, MqttPublishOptions())
+        runners: dict[str, ActionRunner] = {"mqtt_publish": WithVariables(runner, store)}
+        self.instructions = InstructionsRunner(self.writer, store, clock, timings, runners, rules.thrown)
+        runners["instructions"] = self.instructions
         self.dispatcher = Dispatcher(
-            self.writer, clock, timings, {"mqtt_publish": runner}, places=options.places
+            self.writer, clock, timings, runners, places=options.places
         )  # fmt: skip
-        self.planner = Planner(self.writer, clock, timings, options.longest_sleep, self.dispatcher.nudge)
+        self.planner = Planner(self.writer, clock, timings, options.longest_sleep, self.dispatcher.nudge, rules.thrown)
         self.recovery = Recovery(self.writer, self.planner, timings)
         self.service = Service(self.writer, store, clock, timings, rules, self.statistics, identifier)
         self.presence = Presence(
@@ -89,10 +99,24 @@ class World:
         self.listener = Listener(
             bus, self.service, self.relay, topics, Limits(), outward, self.presence.answer_health_check
         )
+        self.mqtt_triggers = MqttTriggers(
+            bus, store, self.writer, clock, TriggerRules(timings, rules.thrown), identifier
+        )
         self.housekeeping = Housekeeping(store, self.writer, clock, options.history)
-        self.declared = Declared(options.declared, store, self.writer, timings, rules)
-        for follower in (self.dispatcher, self.relay, self.planner, self.states):
+        self.destinations = Destinations(self.writer, store, timings, rules, options.blocks)
+        source = WithDestinations(options.declared, options.blocks)
+        self.declared = Declared(source, store, self.writer, timings, rules)
+        for follower in (
+            self.dispatcher,
+            self.relay,
+            self.planner,
+            self.states,
+            self.instructions,
+            self.destinations,
+            self.mqtt_triggers,
+        ):
             self.writer.follow(follower.committed)
+        self.service.on_work = self.mqtt_triggers.on_work = self.dispatcher.nudge
         statistics = self.statistics
         statistics.writer, statistics.planner, statistics.dispatcher = self.writer, self.planner, self.dispatcher
         statistics.relay, statistics.service, statistics.housekeeping = self.relay, self.service, self.housekeeping
@@ -106,12 +130,16 @@ class World:
         await self.declared.apply()
         for role in (self.relay.run, self.states.run, self.dispatcher.run, self.listener.run, self.planner.run,
                      self.declared.run, self.housekeeping.run, self.presence.follow_connection,
-                     self.presence.report_status):  # fmt: skip
+                     self.presence.report_status, self.mqtt_triggers.run):  # fmt: skip
             self._run(role)
         self.dispatcher.nudge()
+        await self.instructions.resume()
+        await self.destinations.begin()
 
     async def stop(self) -> None:
         """An orderly stop, as at SIGTERM."""
+        await self.destinations.end()
+        self.instructions.leave()
         draining = asyncio.create_task(self.dispatcher.drain(self.options.grace))
         keep = {"Writer.run", "Relay.run", "StatePublisher.run", "Dispatcher.run"}
         incoming = [task for task in self._tasks if task.get_name() not in keep]

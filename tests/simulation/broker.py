@@ -145,7 +145,9 @@ class BusHandle:
             self._broker.acknowledged(self, message)
 
     @asynccontextmanager
-    async def listen(self, topic_filter: str) -> AsyncIterator[AsyncIterator[IncomingMessage]]:
+    async def listen(
+        self, topic_filter: str, *, retained: bool = False
+    ) -> AsyncIterator[AsyncIterator[IncomingMessage]]:
         """Nobody answers here."""
         if topic_filter:
             raise BusUnavailable(f"nobody answers on {topic_filter} here")

@@ -16,6 +16,7 @@ from alicia_scheduler.core.matching import contains
 from alicia_scheduler.core.model.action import Expectation, MqttPublish
 from alicia_scheduler.core.model.fields import json_text, topic_problem
 from alicia_scheduler.core.outbox import OutgoingMessage
+from alicia_scheduler.core.template_names import execution_metadata, execution_names
 from alicia_scheduler.core.templates import TemplateError, contains_template, render_value
 from alicia_scheduler.errors import ActionFailed, BusUnavailable, PublishRefused
 from alicia_scheduler.ports import Attempt, Bus, IncomingMessage, Json
@@ -52,7 +53,8 @@ class MqttPublishRunner:
         Raises:
             ActionFailed: A template is wrong, the broker refused the message, or the expected answer did not come.
         """
-        action = attempt.event.definition.action
+        action = attempt.action or attempt.event.definition.action
+        assert isinstance(action, MqttPublish)
         outgoing = self._outgoing(action, attempt)
         expected = _expectation(action, attempt)
         while True:
@@ -127,22 +129,8 @@ def _result(outgoing: _Outgoing, reason: int) -> dict[str, Json]:
 
 
 def template_context(attempt: Attempt) -> dict[str, Json]:
-    """What templates can name; plain JSON, times in epoch seconds (docs/templates.md)."""
-    event = attempt.event.definition
-    execution = attempt.execution
-    return {
-        "event": {
-            "event_id": event.event_id,
-            "name": event.name,
-            "namespace": event.namespace,
-            "tags": list(event.tags),
-            "metadata": event.metadata,
-        },
-        "execution": _metadata(attempt),
-        "payload": execution.payload,
-        "metadata": event.metadata,
-        "now": attempt.now.timestamp(),
-    }
+    """What the action's templates can name."""
+    return {**execution_names(attempt.event, attempt.execution, attempt.now), **attempt.names}
 
 
 def _rendered(action: MqttPublish, attempt: Attempt) -> tuple[str, Json]:
@@ -156,16 +144,8 @@ def _rendered(action: MqttPublish, attempt: Attempt) -> tuple[str, Json]:
 
 
 def _metadata(attempt: Attempt) -> dict[str, Json]:
-    execution = attempt.execution
-    return {
-        "execution_id": execution.execution_id,
-        "event_id": execution.event_id,
-        "scheduled_time": execution.scheduled_time.timestamp(),
-        "execution_time": attempt.now.timestamp(),
-        "triggered_by": execution.triggered_by.value,
-        "attempt": execution.attempt,
-        "fence": execution.fence,
-    }
+    metadata = execution_metadata(attempt.execution, attempt.now)
+    return metadata if attempt.step is None else {**metadata, "step": attempt.step}
 
 
 def _expectation(action: MqttPublish, attempt: Attempt) -> Expectation | None:

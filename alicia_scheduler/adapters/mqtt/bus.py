@@ -219,8 +219,13 @@ class MqttBus:
             message.delivery.window.acknowledge(message.delivery)
 
     @contextlib.asynccontextmanager
-    async def listen(self, topic_filter: str) -> AsyncIterator[AsyncIterator[IncomingMessage]]:
+    async def listen(
+        self, topic_filter: str, *, retained: bool = False
+    ) -> AsyncIterator[AsyncIterator[IncomingMessage]]:
         """A temporary subscription, in force once entered, kept over reconnects, without our own publications.
+
+        Args:
+            retained: Also what the broker has kept when the subscription is made.
 
         Raises:
             BusUnavailable: There is no connection, or the broker refuses, or the filter is none.
@@ -228,22 +233,23 @@ class MqttBus:
         problem = filter_problem(topic_filter)
         if problem is not None:
             raise BusUnavailable(f"cannot subscribe to {topic_filter[:200]!r}: {problem}")
-        listener = Listener(topic_filter)
+        listener = Listener(topic_filter, retained=retained)
         self._subscriptions.add(listener)
         try:
-            await self._put_in_force(topic_filter)
+            await self._put_in_force(topic_filter, retained=retained)
             yield listener
         finally:
             if self._subscriptions.remove(listener) and self._link is not None:
                 self._link.unsubscribe_from(topic_filter)
 
-    async def _put_in_force(self, topic_filter: str) -> None:
+    async def _put_in_force(self, topic_filter: str, *, retained: bool) -> None:
         link = self._link
         if link is None:
             raise BusUnavailable(f"not connected to the broker: {self._connection.problem}")
-        if topic_filter in link.active_filters:
+        if topic_filter in link.active_filters and not retained:
             return
-        code = await link.subscribe_to(topic_filter, 1, self._subscriptions.identifier(topic_filter))
+        identifier = self._subscriptions.identifier(topic_filter)
+        code = await link.subscribe_to(topic_filter, 1, identifier, retained=retained)
         if code >= 0x80:
             raise BusUnavailable(f"the broker refuses the subscription to '{topic_filter}': {reason_in_words(code)}")
 
@@ -262,8 +268,8 @@ class MqttBus:
         if not link.target.v5 and self._is_echo(message):
             return False
         identifiers = subscription_identifiers(packet)
-        if not message.retain:
-            for listener in self._subscriptions.listeners(message.topic, identifiers):
+        for listener in self._subscriptions.listeners(message.topic, identifiers):
+            if listener.retained or not message.retain:
                 listener.put(replace(message, delivery=None))
         if not self._subscriptions.is_own(message.topic, identifiers):
             return False

@@ -46,10 +46,15 @@ class Inbox(AsyncIterator[IncomingMessage]):
 
 
 class Listener(AsyncIterator[IncomingMessage]):
-    """The messages of one temporary subscription; when nobody reads, the oldest give way."""
+    """The messages of one temporary subscription; when nobody reads, the oldest give way.
 
-    def __init__(self, topic_filter: str, size: int = 1000) -> None:
+    Args:
+        retained: Also those that the broker had kept.
+    """
+
+    def __init__(self, topic_filter: str, size: int = 1000, *, retained: bool = False) -> None:
         self.topic_filter = topic_filter
+        self.retained = retained
         self.dropped = 0
         self._messages: deque[IncomingMessage] = deque(maxlen=size)
         self._arrival = asyncio.Event()

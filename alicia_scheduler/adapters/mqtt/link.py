@@ -84,8 +84,11 @@ class Link(LoopClient):
             raise refusal(message.topic, PACKET_TOO_LARGE)
         return Handed(packet_id, self._paho.send_joined(packet))
 
-    async def subscribe_to(self, topic_filter: str, qos: int, identifier: int) -> int:
+    async def subscribe_to(self, topic_filter: str, qos: int, identifier: int, *, retained: bool = False) -> int:
         """Subscribes and returns the broker's reason code (0x80 or more: refused).
+
+        Args:
+            retained: Have the broker send what it has kept, too.
 
         Raises:
             BusUnavailable: The connection went, or the broker did not answer in time, or the filter is none.
@@ -95,7 +98,9 @@ class Link(LoopClient):
             noLocal=True,
             # A broker clears the flag on what it passes on at once; a command that it also keeps must be told apart.
             retainAsPublished=identifier == OWN,
-            retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND,
+            retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+            if retained
+            else SubscribeOptions.RETAIN_DO_NOT_SEND,
         )
         identified = self.limits.subscription_identifiers
         try:

@@ -11,10 +11,12 @@ from itertools import islice
 
 from alicia_scheduler.adapters.store.memory_listing import events_page, executions_page
 from alicia_scheduler.adapters.store.memory_tables import Tables
+from alicia_scheduler.adapters.store.memory_thrown import mqtt_filters, remove_thrown, thrown_page
 from alicia_scheduler.adapters.store.memory_transaction import MemoryTransaction
 from alicia_scheduler.core.outbox import OutboxRow
 from alicia_scheduler.core.queries import EventQuery, ExecutionQuery
 from alicia_scheduler.core.state import UNFINISHED, EventRecord, EventState, Execution, ServiceMark
+from alicia_scheduler.core.thrown.model import Entry, Json, Thrown, ThrownQuery
 from alicia_scheduler.errors import StoreError, StoreUnavailable
 from alicia_scheduler.ports import Retention, StoreCounts
 
@@ -67,6 +69,22 @@ class MemoryStore:
         waiting = self._opened().outbox
         return [waiting[sequence] for sequence in islice((n for n in sorted(waiting) if n > after), limit)]
 
+    async def thrown(self, query: ThrownQuery) -> Sequence[tuple[Thrown, Entry]]:
+        """Entries in the order of offsets."""
+        return thrown_page(self._opened(), query)
+
+    async def variables(self, dest_id: str) -> Mapping[str, Json]:
+        """The variables of a destination by name."""
+        return self._opened().thrown.variables.get(dest_id, {}).copy()
+
+    async def steps(self, execution_id: str) -> Sequence[tuple[str, Json]]:
+        """What became of the instructions of an execution, in order."""
+        return list(self._opened().thrown.steps.get(execution_id, {}).items())
+
+    async def mqtt_filters(self, limit: int) -> Sequence[tuple[str, str]]:
+        """What triggers of active scheduled events listen to."""
+        return mqtt_filters(self._opened(), limit)
+
     async def counts(self, now: datetime) -> StoreCounts:
         """How much lies in the store."""
         tables = self._opened()
@@ -94,10 +112,12 @@ class MemoryStore:
             requests = [r.request_id for r in tables.requests.values() if r.answered_at < retention.requests_before]
             for execution_id in executions:
                 del tables.executions[execution_id]
+                tables.thrown.steps.pop(execution_id, None)
             for request_id in requests[: retention.batch]:
                 del tables.requests[request_id]
+            thrown = remove_thrown(tables, retention)
             self._tables = tables
-            return len(executions) + len(requests[: retention.batch])
+            return len(executions) + len(requests[: retention.batch]) + thrown
 
     async def backup(self, target: str, progress: Callable[[int, int], None]) -> None:
         """There is nothing to copy; raises StoreError."""

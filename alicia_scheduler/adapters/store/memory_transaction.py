@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from alicia_scheduler.adapters.store.failures import DuplicateExecution
 from alicia_scheduler.adapters.store.memory_tables import Tables
+from alicia_scheduler.adapters.store.memory_thrown import (
+    apply_thrown,
+    forget_event,
+    load_thrown,
+    load_watchers,
+    merged_thrown,
+    next_thrown_times,
+    note_triggers,
+)
 from alicia_scheduler.core.decision import Changes, Needs, Snapshot
 from alicia_scheduler.core.state import UNFINISHED, EventState, Execution, ExecutionStatus, ServiceMark
 from alicia_scheduler.errors import StoreInUse
@@ -26,10 +36,15 @@ class MemoryTransaction:
     async def load(self, needs: Needs) -> Snapshot:
         """The rows that ``needs`` names, as they stand within this transaction."""
         tables = self.tables
+        thrown, event_ids = load_thrown(tables, needs.thrown)
+        needs = replace(needs, event_ids=needs.event_ids | event_ids)
         ready, interrupted = self._ready(needs), self._interrupted(needs)
         due, ahead = self._due(needs), self._ahead(needs)
         named = [tables.executions[id_] for id_ in needs.execution_ids if id_ in tables.executions]
         executions = {execution.execution_id: execution for execution in (*named, *ready, *interrupted)}
+        known = {e.event_id for e in executions.values()} | {state.event_id for state in (*due, *ahead)}
+        watching, event_ids = load_watchers(tables, needs.event_ids | known)
+        needs = replace(needs, event_ids=needs.event_ids | event_ids)
         states = self._states(needs, executions.values(), [*due, *ahead])
         return Snapshot(
             records={event_id: tables.records[event_id] for event_id in states},
@@ -41,6 +56,7 @@ class MemoryTransaction:
             interrupted=tuple(execution.execution_id for execution in interrupted),
             ahead=tuple(state.event_id for state in ahead),
             total_events=len(tables.records),
+            thrown=merged_thrown(thrown, watching, needs.thrown),
         )
 
     async def apply(self, changes: Changes) -> None:
@@ -61,6 +77,7 @@ class MemoryTransaction:
         self.tables.outbox |= {row.sequence: row for row in changes.outbox}
         for sequence in changes.sent:
             self.tables.outbox.pop(sequence, None)
+        apply_thrown(self.tables, changes.thrown)
         if changes.mark is not None:
             if not changes.mark.follows(self._committed.mark):
                 raise StoreInUse("another process has taken the store over; this one ends")
@@ -76,6 +93,7 @@ class MemoryTransaction:
         waiting = self.tables.unfinished.values()
         retries = [e.retry_time for e in waiting if e.status is ExecutionStatus.RETRYING and e.retry_time is not None]
         wakes += [retry_time for retry_time in retries if retry_time > now]
+        wakes += next_thrown_times(self.tables)
         return min(wakes, default=None)
 
     # --- reading ---
@@ -131,7 +149,9 @@ class MemoryTransaction:
             if record is not None and record.key == key:
                 del self.tables.records[event_id]
                 self.tables.states.pop(event_id, None)
+                forget_event(self.tables, event_id, key)
         self.tables.records |= changes.records
+        note_triggers(self.tables, changes.records)
         self.tables.states |= changes.states
 
     def _put_execution(self, execution: Execution) -> None:

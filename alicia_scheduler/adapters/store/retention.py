@@ -45,7 +45,13 @@ class RetentionSteps:
         requests = await connection.run(
             self._sql["expired_requests"], before=micros(retention.requests_before), limit=retention.batch
         )
-        return executions + requests
+        thrown = await connection.run(
+            self._sql["expired_thrown"],
+            before=micros(retention.thrown_before or retention.executions_before),
+            kept=retention.thrown_kept,
+            limit=retention.batch,
+        )
+        return executions + requests + thrown
 
     async def remove_surplus(self, connection: Connection, retention: Retention) -> int:
         """Removes what some events have too much of, at most a batch; returns how many."""

@@ -136,6 +136,7 @@ def record_row(record: EventRecord) -> Row:
         micros(record.created_at),
         micros(record.updated_at),
         definition.model_dump_json(),
+        definition.dest_id,
     ]
 
 
@@ -241,7 +242,7 @@ _PLAIN_DETAIL = {
     if name
     in {
         "reason", "attempt", "fence", "result", "error_message", "error_code", "missed_count", "crash_count",
-        "trace_id", "payload",
+        "trace_id", "payload", "trigger_event",
     }
 }  # fmt: skip
 _DETAIL_TIMES = ("start_time", "last_missed_time")
@@ -340,10 +341,12 @@ def mark_values(mark: ServiceMark) -> Mapping[str, Any]:
         "clean": int(mark.clean),
         "starts": mark.starts,
         "serial": mark.serial,
+        "next_offset": mark.counters.offset,
     }
 
 
 def mark_from(row: tuple[Any, ...]) -> ServiceMark:
     """The service mark in a row."""
-    key, fence, sequence, alive, clean, starts, serial = row
-    return ServiceMark(Counters(key, fence, sequence), instant_or_none(alive), bool(clean), starts, serial)
+    key, fence, sequence, alive, clean, starts, serial, offset = row
+    counters = Counters(key, fence, sequence, offset)
+    return ServiceMark(counters, instant_or_none(alive), bool(clean), starts, serial)

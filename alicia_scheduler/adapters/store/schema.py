@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alicia_scheduler.adapters.store.connection import Connection
 from alicia_scheduler.adapters.store.failures import damaged
-from alicia_scheduler.adapters.store.statements import migrations
+from alicia_scheduler.adapters.store.statements import migrations, statements
 from alicia_scheduler.errors import StoreDamaged, StoreError
 
 APPLICATION_ID = 0x416C6963
@@ -76,7 +76,7 @@ def _size_bytes(path: Path) -> int:
 
 
 async def _stopped_in_order(reader: Connection) -> bool:
-    row = await reader.row("SELECT clean FROM meta")
+    row = await reader.row(statements("reading")["stopped_in_order"])
     return bool(row and row[0])
 
 

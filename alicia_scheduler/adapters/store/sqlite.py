@@ -32,9 +32,13 @@ from alicia_scheduler.adapters.store.rows import execution_from, mark_from, micr
 from alicia_scheduler.adapters.store.schema import check_file, check_library, migrate
 from alicia_scheduler.adapters.store.sqlite_transaction import SqliteTransaction
 from alicia_scheduler.adapters.store.statements import statements
+from alicia_scheduler.adapters.store.thrown_listing import thrown_page
+from alicia_scheduler.adapters.store.thrown_rows import entry_from, thrown_from
+from alicia_scheduler.adapters.store.thrown_transaction import TriggerMemory
 from alicia_scheduler.core.outbox import OutboxRow
 from alicia_scheduler.core.queries import EventQuery, ExecutionQuery
 from alicia_scheduler.core.state import EventRecord, EventState, Execution, ServiceMark
+from alicia_scheduler.core.thrown.model import Entry, Json, Thrown, ThrownQuery
 from alicia_scheduler.errors import StoreUnavailable
 from alicia_scheduler.ports import Retention, StoreCounts
 
@@ -59,6 +63,7 @@ class SqliteStore:
         self._ballast = Ballast(self._path, ballast_bytes)
         self._hot = HotRows()
         self._retention = RetentionSteps()
+        self._triggers = TriggerMemory()
         self._turn = asyncio.Lock()
         self._sql = statements("reading")
         self._open = AsyncExitStack()
@@ -124,7 +129,7 @@ class SqliteStore:
         async with self._turn:
             self._refuse_without_reserve()
             writer = _opened(self._writer)
-            transaction = SqliteTransaction(writer, self._hot)
+            transaction = SqliteTransaction(writer, self._hot, self._triggers)
             try:
                 yield transaction
                 await finished(transaction.commit())
@@ -224,6 +229,27 @@ class SqliteStore:
         """Waiting messages with a sequence above ``after``, in order; raises StoreError."""
         rows = await _opened(self._points).rows(self._sql["outbox"], after=after, limit=limit)
         return [outbox_from(row) for row in rows]
+
+    async def thrown(self, query: ThrownQuery) -> Sequence[tuple[Thrown, Entry]]:
+        """Entries in the order of offsets; raises StoreError."""
+        page = thrown_page(query)
+        rows = await _opened(self._lists).rows(page.sql, **page.values)
+        found = [(thrown_from(thrown), entry_from(entry)) for thrown, entry in rows]
+        return sorted(found, key=lambda row: (row[1].offset, row[1].place))
+
+    async def variables(self, dest_id: str) -> Mapping[str, Json]:
+        """The variables of a destination by name; raises StoreError."""
+        return dict(await _opened(self._points).rows(self._sql["thrown_variables"], dest_id=dest_id))
+
+    async def steps(self, execution_id: str) -> Sequence[tuple[str, Json]]:
+        """What became of the instructions of an execution, in order; raises StoreError."""
+        rows = await _opened(self._points).rows(self._sql["thrown_steps"], execution_id=execution_id)
+        return [(path, outcome) for path, outcome in rows]
+
+    async def mqtt_filters(self, limit: int) -> Sequence[tuple[str, str]]:
+        """What triggers of active scheduled events listen to; raises StoreError."""
+        rows = await _opened(self._points).rows(self._sql["mqtt_filters"], limit=limit)
+        return [(retained, topic_filter) for retained, topic_filter in rows]
 
     async def counts(self, now: datetime) -> StoreCounts:
         """How much lies in the store; raises StoreError."""

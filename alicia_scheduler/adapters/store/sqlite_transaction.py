@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from alicia_scheduler.adapters.store.connection import Connection
 from alicia_scheduler.adapters.store.failures import DuplicateExecution, is_duplicate
 from alicia_scheduler.adapters.store.hot_rows import HotRows, Written
-from alicia_scheduler.adapters.store.many_rows import Step, many_rows
+from alicia_scheduler.adapters.store.many_rows import many_rows
 from alicia_scheduler.adapters.store.outbox_rows import outbox_row
 from alicia_scheduler.adapters.store.rows import (
     Row,
@@ -32,6 +33,8 @@ from alicia_scheduler.adapters.store.rows import (
     unreadable_problem,
 )
 from alicia_scheduler.adapters.store.statements import statements
+from alicia_scheduler.adapters.store.thrown_transaction import ThrownTables, TriggerMemory
+from alicia_scheduler.adapters.store.trips import Trips
 from alicia_scheduler.core.decision import Changes, Needs, Snapshot
 from alicia_scheduler.core.state import (
     UNFINISHED,
@@ -42,9 +45,8 @@ from alicia_scheduler.core.state import (
     RequestRecord,
     ServiceMark,
 )
+from alicia_scheduler.core.thrown.model import ThrownNeeds, ThrownSnapshot
 from alicia_scheduler.errors import StoreError
-
-Query = tuple[str, Mapping[str, Any]]
 
 MOST_UNFINISHED = 1000
 """So many unfinished executions of one event are loaded at most, the oldest ones."""
@@ -60,12 +62,11 @@ class SqliteTransaction:
         planned: Ids of the events that got new executions.
     """
 
-    def __init__(self, connection: Connection, hot: HotRows) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, hot: HotRows, triggers: TriggerMemory) -> None:
+        self._trips = Trips(connection)
         self._hot = hot
+        self._thrown = ThrownTables(self._trips, triggers)
         self._sql = statements("transaction")
-        self._begun = False
-        self._steps: list[Step] = []
         self._new: set[str] = set()
         self._mark: ServiceMark | None = None
         self.written = Written()
@@ -73,12 +74,14 @@ class SqliteTransaction:
 
     async def load(self, needs: Needs) -> Snapshot:
         """The rows that ``needs`` names, as they stand within this transaction; raises StoreError."""
+        thrown, needs = await self._load_thrown(needs)
         named = await self._named(needs.execution_ids)
         ready = await self._ready(needs)
         interrupted = await self._executions("interrupted", needs.interrupted, limit=needs.interrupted_limit)
         executions = {execution.execution_id: execution for execution in (*named, *ready, *interrupted)}
         due = await self._timed("due_states", needs.due_at, needs.due_limit)
         ahead = await self._timed("ahead", needs.ahead_of, needs.ahead_limit)
+        thrown, needs = await self._load_watchers(thrown, needs, [*due, *ahead], executions.values())
         states, total_events = await self._states(needs, executions.values(), [*due, *ahead])
         unfinished = await self._unfinished(states, executions.values())
         records = await self._records(states.values())
@@ -93,6 +96,7 @@ class SqliteTransaction:
             interrupted=tuple(execution.execution_id for execution in interrupted),
             ahead=tuple(state.event_id for state in ahead),
             total_events=total_events,
+            thrown=thrown,
         )
 
     async def apply(self, changes: Changes) -> None:
@@ -103,14 +107,16 @@ class SqliteTransaction:
             StoreError: A row cannot be stored, or the store could not write.
         """
         if changes.deleted:
-            self._steps.append((self._sql["delete_events"], (packed(changes.deleted.values()),)))
+            self._trips.later((self._sql["delete_events"], (packed(changes.deleted.values()),)))
         self._write("put_records", [record_row(record) for record in changes.records.values()])
         self._write("put_states", [state_row(state) for state in changes.states.values()])
         self._write_executions(changes)
+        self._thrown.index(changes.records.values())
+        self._thrown.apply(changes.thrown)
         self._write("put_requests", [request_row(request) for request in changes.requests.values()])
         self._write("add_outbox", [outbox_row(row) for row in changes.outbox])
         if changes.sent:
-            self._steps.append((self._sql["delete_sent"], (packed(changes.sent),)))
+            self._trips.later((self._sql["delete_sent"], (packed(changes.sent),)))
         if changes.mark is not None:
             self._mark = changes.mark
         self._note(changes)
@@ -129,36 +135,57 @@ class SqliteTransaction:
     async def commit(self) -> None:
         """Makes what was written durable; raises as ``apply`` does."""
         if self._mark is not None:
-            self._steps.append((self._sql["put_mark"], mark_values(self._mark)))
-        if self._begun or self._steps:
-            await self._trip(None, commit=True)
+            self._trips.later((self._sql["put_mark"], mark_values(self._mark)))
+        if self._trips.needed:
+            try:
+                await self._trips.commit()
+            except StoreError as error:
+                raise await self._duplicate(error) from error
 
     # --- trips ---
 
-    async def _trip(self, query: Query | None, *, commit: bool = False) -> tuple[Any, ...] | None:
-        steps, self._steps = self._steps, []
-        if not self._begun:
-            steps = [("BEGIN IMMEDIATE", ()), *steps]
-            self._begun = True
-        try:
-            return await self._connection.steps(steps, query, commit=commit)
-        except StoreError as error:
-            if is_duplicate(error):
-                raise await self._duplicate(error) from error
-            raise
-
     async def _row(self, name: str, **values: Any) -> tuple[Any, ...] | None:
-        return await self._trip((self._sql[name], values))
+        try:
+            return await self._trips.row(self._sql[name], **values)
+        except StoreError as error:
+            raise await self._duplicate(error) from error
 
     async def _rows(self, name: str, **values: Any) -> list[Any]:
         row = await self._row(name, **values)
         return unpacked(row[0]) if row and row[0] is not None else []
 
     async def _duplicate(self, error: StoreError) -> StoreError:
-        ids = await self._rows("known_executions", ids=packed(self._new))
+        """The error itself, or what it means when it is about a row that exists."""
+        if not is_duplicate(error):
+            return error
+        ids = await self._trips.rows(self._sql["known_executions"], ids=packed(self._new))
         return DuplicateExecution(f"planned already: {', '.join(ids)}") if ids else error
 
     # --- reading ---
+
+    async def _load_thrown(self, needs: Needs) -> tuple[ThrownSnapshot | None, Needs]:
+        """What is needed of thrown events, and the needs with the scheduled events that belong to it."""
+        if needs.thrown == ThrownNeeds():
+            return None, needs
+        thrown, event_ids = await self._thrown.load(needs.thrown)
+        return thrown, replace(needs, event_ids=needs.event_ids | event_ids)
+
+    async def _load_watchers(
+        self, thrown: ThrownSnapshot | None, needs: Needs, found: list[EventState], executions: Iterable[Execution]
+    ) -> tuple[ThrownSnapshot | None, Needs]:
+        """The same with the scheduled events that wait for executions of those to be loaded."""
+        event_ids = needs.event_ids | {state.event_id for state in found} | {e.event_id for e in executions}
+        watchers, more = await self._thrown.watchers(event_ids)
+        if more is None:
+            return thrown, needs
+        base = thrown or ThrownSnapshot()
+        merged = replace(
+            base,
+            triggered={**base.triggered, **more.triggered},
+            progress={**base.progress, **more.progress},
+            variables={**base.variables, **more.variables},
+        )
+        return merged, replace(needs, event_ids=needs.event_ids.union(*watchers.values()))
 
     async def _named(self, execution_ids: Collection[str]) -> list[Execution]:
         """The executions by id, in the order of the ids; those not at hand are read."""
@@ -247,7 +274,7 @@ class SqliteTransaction:
 
     def _write(self, name: str, rows: Sequence[Row]) -> None:
         if rows:
-            self._steps += many_rows(self._sql[name], rows)
+            self._trips.later(*many_rows(self._sql[name], rows))
 
     def _write_executions(self, changes: Changes) -> None:
         new = changes.new_executions

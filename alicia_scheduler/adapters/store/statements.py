@@ -7,10 +7,12 @@ from functools import cache
 from importlib.resources import files
 
 from alicia_scheduler.adapters.store.rows import EXECUTION_ROW, RECORD_ROW, STATE_ROW
+from alicia_scheduler.adapters.store.thrown_rows import ENTRY_ROW, THROWN_ROW
 
 _PACKAGE = "alicia_scheduler.adapters.store"
 _BLOCK = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 _ROWS = {"{state}": STATE_ROW, "{execution}": EXECUTION_ROW, "{record}": RECORD_ROW}
+_ROWS |= {"{thrown}": THROWN_ROW, "{entry}": ENTRY_ROW}
 
 
 @cache

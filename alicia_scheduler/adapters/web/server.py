@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -40,9 +40,11 @@ class HealthServer:
 
     Args:
         health: Asked at every request; must be quick.
+        routes: What else is served.
     """
 
-    def __init__(self, host: str, port: int, health: Callable[[], Health]) -> None:
+    def __init__(self, host: str, port: int, health: Callable[[], Health], routes: Sequence[Route] = ()) -> None:
+        self._routes = routes
         self._host = host
         self._port = port
         self._health = health
@@ -83,7 +85,8 @@ class HealthServer:
         return sock
 
     def _app(self) -> Starlette:
-        return Starlette(routes=[Route("/health/live", self._live), Route("/health/ready", self._ready)])
+        health = [Route("/health/live", self._live), Route("/health/ready", self._ready)]
+        return Starlette(routes=[*health, *self._routes])
 
     async def _live(self, _request: Request) -> Response:
         return JSONResponse({"status": "live"})

@@ -1,60 +1,41 @@
-"""What an execution does. One model an action kind; ``Action`` is their union by ``type``."""
+"""What an execution does: a plain action (``action_kinds`` holds their registry), or a list of instructions."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, SerializeAsAny, WrapValidator
 
-from alicia_scheduler.core.model.durations import Duration
-from alicia_scheduler.core.model.fields import JsonValue, Topic, TopicFilter
+from alicia_scheduler.core.model.action_kinds import PLAIN_KINDS, PlainAction
+from alicia_scheduler.core.model.instruction_parsing import complaint
+from alicia_scheduler.core.model.instructions import Act, Instructions, every_instruction
+from alicia_scheduler.core.model.mqtt_publish import Expectation, MqttPublish
+from alicia_scheduler.core.model.problems import nearest
 
-FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True)
+ACTION_KINDS: dict[str, type[BaseModel]] = {**PLAIN_KINDS, "instructions": Instructions}
+"""The model of every action by its ``type``."""
 
-
-class Expectation(BaseModel):
-    """An answer on the bus that proves the action took effect.
-
-    Attributes:
-        match: JSON that the answer must contain: every key given here with an equal value, also nested. Left out, any
-            message will do.
-        within: How long to wait for it after the broker has taken the message.
-    """
-
-    model_config = FROZEN
-
-    topic: TopicFilter
-    match: JsonValue = None
-    within: Duration = timedelta(seconds=30)
+ACTION_TYPES = tuple(ACTION_KINDS)
 
 
-class MqttPublish(BaseModel):
-    """Publishes one message. Completed when the broker has acknowledged it, or the expected answer came."""
-
-    model_config = FROZEN
-
-    type: Literal["mqtt_publish"] = "mqtt_publish"
-    topic: Topic
-    message: JsonValue = Field(default_factory=dict)
-    qos: Annotated[int, Field(ge=0, le=2)] = 1
-    retain: bool = False
-    expiry: Duration | None = None
-    metadata: Literal["auto", "merge", "properties", "none"] = "auto"
-    expect: Expectation | None = None
-    expect_ack: bool = False
-
-    @model_validator(mode="after")
-    def _one_expectation(self) -> MqttPublish:
-        if self.expect is not None and self.expect_ack:
-            raise ValueError("give expect or expect_ack, not both")
-        return self
+def _by_type(raw: Any, handler: Any) -> Any:
+    """The action of the model that its ``type`` names, so that a complaint is about that one and no other."""
+    if isinstance(raw, BaseModel):
+        return raw
+    if not isinstance(raw, Mapping):
+        raise ValueError("expected an object")
+    name = raw.get("type", "mqtt_publish")
+    kind = ACTION_KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        close = nearest(name, ACTION_TYPES) if isinstance(name, str) else None
+        hint = f"did you mean '{close}'?" if close else f"known are {', '.join(ACTION_TYPES)}"
+        raise complaint(("type",), f"unknown type; {hint}")
+    return kind.model_validate(raw)
 
 
-Action = MqttPublish
+Action = Annotated[SerializeAsAny[PlainAction | Instructions], WrapValidator(_by_type)]
 """Every action kind this version runs."""
-
-ACTION_TYPES = ("mqtt_publish",)
 
 
 def with_action_defaults(raw: Any, event_id: str) -> Any:
@@ -65,3 +46,18 @@ def with_action_defaults(raw: Any, event_id: str) -> Any:
     if filled["type"] == "mqtt_publish":
         filled.setdefault("topic", f"alicia/event/{event_id}")
     return filled
+
+
+def plain_actions(action: PlainAction | Instructions | None) -> Iterator[tuple[str, PlainAction]]:
+    """The action itself, or those among its instructions, each with its path below the action."""
+    if isinstance(action, Instructions):
+        for path, instruction in every_instruction(action.instructions_block):
+            if isinstance(instruction, Act):
+                yield f"instructions_block{path}", instruction.act
+    elif action is not None:
+        yield "", action
+
+
+__all__ = [
+    "ACTION_TYPES", "Action", "Expectation", "Instructions", "MqttPublish", "plain_actions", "with_action_defaults",
+]  # fmt: skip

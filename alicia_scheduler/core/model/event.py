@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -37,6 +36,7 @@ from alicia_scheduler.core.model.schedule import (
     Schedule,
     parse_schedule,
 )
+from alicia_scheduler.core.model.trigger import Trigger, Triggers
 from alicia_scheduler.core.timing import (
     InvalidSchedule,
     Timing,
@@ -61,13 +61,6 @@ def _zone_name(value: str) -> str:
         return checked_timezone(value)
     except InvalidSchedule as error:
         raise ValueError(error.message) from None
-
-
-def _no_triggers(value: object) -> object:
-    """Refuses triggers in words: this version has none, and a list that is silently ignored would be worse."""
-    if value in ([], ()):
-        return ()
-    raise ValueError("this version fires by time and by command only; expected an empty list")
 
 
 def _at_most(limit: timedelta) -> Any:
@@ -137,8 +130,8 @@ class ScheduledEvent(BaseModel):
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = timedelta(seconds=300)
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
 
-    triggers: Annotated[tuple[()], BeforeValidator(_no_triggers)] = ()
-    action: Action
+    triggers: Annotated[Triggers, Field(validate_default=True)] = ()
+    action: Annotated[Action | None, Field(validate_default=True)] = None
     enabled: bool = True
     trace_enabled: bool = True
 
@@ -158,6 +151,22 @@ class ScheduledEvent(BaseModel):
         if start and end and end < start:
             raise ValueError("end_at lies before start_at")
         return self
+
+    @field_validator("triggers")
+    @classmethod
+    def _fires_somehow(cls, triggers: tuple[Trigger, ...], info: ValidationInfo) -> tuple[Trigger, ...]:
+        if info.data.get("schedule_type") == "event" and not triggers:
+            raise ValueError("an event that fires only on triggers needs at least one")
+        return triggers
+
+    @field_validator("action")
+    @classmethod
+    def _something_to_do(cls, action: Action | None, info: ValidationInfo) -> Action | None:
+        kind, triggers = info.data.get("schedule_type"), info.data.get("triggers", ())
+        bare = any(t.do != "stop" and t.trigger_actions is None for t in triggers)
+        if action is None and (kind != "event" or bare or not triggers):
+            raise ValueError("is required, but where the event only fires on triggers that all bring trigger_actions")
+        return action
 
     @property
     def starts_at(self) -> datetime | None:

@@ -61,10 +61,20 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel], prefix: str) -> Fi
     location = [part for part in item["loc"][:-1] if not _is_tag(part)]
     if item["loc"] and (item["type"] == "extra_forbidden" or not _is_tag(item["loc"][-1])):
         location.append(item["loc"][-1])
-    path = ".".join([*([prefix] if prefix else []), *(str(part) for part in location)])
+    path = _path([*([prefix] if prefix else []), *location])
     if item["type"] == "extra_forbidden" and item["msg"] == _PLAIN_EXTRA:
         return FieldProblem(path, _unknown(str(location[-1]), _fields_at(model, location[:-1])))
     return FieldProblem(path or "(whole)", _message(item))
+
+
+def _path(location: Sequence[object]) -> str:
+    """The place as people write it.
+
+    >>> _path(["action", "instructions_block", 2, "then", 0, "var_name"])
+    'action.instructions_block[2].then[0].var_name'
+    """
+    joined = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return joined.removeprefix(".")
 
 
 def _message(item: Mapping[str, Any]) -> str:

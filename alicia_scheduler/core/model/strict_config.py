@@ -31,14 +31,15 @@ class StrictConfig(BaseModel):
         except ValidationError as error:
             if not any(item["type"] == "extra_forbidden" for item in error.errors(include_url=False)):
                 raise
-            raise _with_suggestions(error, [field.alias or name for name, field in cls.model_fields.items()]) from None
+            raise with_suggestions(error, [field.alias or name for name, field in cls.model_fields.items()]) from None
 
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in handler(self).items() if value is not None}
 
 
-def _with_suggestions(error: ValidationError, known: Sequence[str]) -> ValidationError:
+def with_suggestions(error: ValidationError, known: Sequence[str]) -> ValidationError:
+    """The same error, in which an unknown field says which one was probably meant."""
     return ValidationError.from_exception_data(error.title, [_detail(item, known) for item in error.errors()])
 
 

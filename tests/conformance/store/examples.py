@@ -116,6 +116,7 @@ def full_execution(execution_id: str, event_id: str = "a", key: int = 1) -> Exec
         crash_count=1,
         trace_id="trace",
         payload=[{"level": 0}, "text"],
+        trigger_event={"key": "rain", "chain": ["default/rain"], "payload": {"x": [None, "{{ y }}"]}},
     )
 
 

@@ -167,14 +167,20 @@ async def test_no_statement_walks_a_whole_table(store: SqliteStore) -> None:
     writer = store._writer
     assert writer is not None
     walking = set()
-    for name, text in {**statements("transaction"), **statements("reading"), **statements("housekeeping")}.items():
+    files = ("transaction", "thrown", "reading", "housekeeping")
+    for name, text in {name: sql for file in files for name, sql in statements(file).items()}.items():
         columns = text[text.find("(") : text.find(")")].count(",") + 1
         sql = text.replace(PLACE, f"SELECT * FROM (VALUES ({', '.join(['NULL'] * columns)})) WHERE true")
         values = dict.fromkeys(_parameters(sql), "[]")
         plan = [step[3] for step in await writer.raw.execute_fetchall("EXPLAIN QUERY PLAN " + sql, values)]
         if any(_walks_a_table(step, plan) for step in plan):
             walking.add(name)
-    assert walking == {"ahead"}
+    few_rows = {
+        "all_destinations",
+        "looks",
+        "watchers",
+    }  # small tables, a constant, what was just found
+    assert walking == {"ahead", *few_rows}
 
 
 def _walks_a_table(step: str, plan: list[str]) -> bool:

@@ -30,7 +30,7 @@ PAGES = sorted(
     if not any(part.startswith(".") or part in {"build", "dist"} for part in path.relative_to(ROOT).parts)
 )
 DOCS = ROOT / "docs"
-SPOKEN = ("README.md", "docs/tutorial.md", "docs/topics.md", "docs/alicia.md")
+SPOKEN = ("README.md", "docs/tutorial.md", "docs/topics.md", "docs/alicia.md", "docs/events.md")
 
 
 def text(page: str | Path) -> str:

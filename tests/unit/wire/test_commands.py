@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from alicia_scheduler.core import commands as core
 from alicia_scheduler.core.model.event import EventDefaults
 from alicia_scheduler.core.queries import EventQuery, ExecutionQuery
+from alicia_scheduler.core.thrown.model import ThrownQuery
 from alicia_scheduler.errors import CommandRejected, ErrorCode
 from alicia_scheduler.wire.commands import COMMANDS, parse_command
 
@@ -74,6 +75,29 @@ READ: list[tuple[str, dict[str, Any], core.Command]] = [
     ),
     ("preview", {"event_id": "lamp"}, core.Preview("lamp")),
     ("preview", {"event_id": "lamp", "count": 1000, "from": NOON.timestamp()}, core.Preview("lamp", None, 1000, NOON)),
+    ("get_execution", {"execution_id": "0f" * 16, "trace": True}, core.GetExecution("0f" * 16, True)),
+    ("list_variables", {}, core.ListVariables("default")),
+    ("set_variable", {"dest_id": "hall", "var_name": "level", "value": None}, core.SetVariable("hall", "level", None)),
+    ("delete_variable", {"var_name": "level"}, core.DeleteVariable("default", "level")),
+    ("throw_event", {"key": "rain"}, core.ThrowEvent("rain")),
+    (
+        "throw_event",
+        {"event": "rain", "scope": "dest:bath", "ttl": "5m", "value": None, "payload": [1]},
+        core.ThrowEvent("rain", scope="dest", dest_id="bath", ttl=timedelta(minutes=5), payload=[1]),
+    ),
+    (
+        "throw_event",
+        {"key": "rain", "group_id": "g", "delay": 1.5, "single_consumer": True, "namespace": "n"},
+        core.ThrowEvent("rain", "n", "group", None, "g", delay=timedelta(seconds=1.5), single_consumer=True),
+    ),
+    ("list_thrown", {}, core.ListThrown(ThrownQuery())),
+    (
+        "list_thrown",
+        {"dest_id": "d", "key": ["a", "b"], "since_offset": 3, "status": "expired", "distinct": True},
+        core.ListThrown(ThrownQuery("d", None, ("a", "b"), 3, "expired", 100, distinct=True)),
+    ),
+    ("consume_thrown", {"dest_id": "d", "key": "a"}, core.ConsumeThrown("d", None, ("a",))),
+    ("clear_thrown", {"key": "a", "namespace": "n"}, core.ClearThrown(None, "n", ("a",))),
     ("get_stats", {}, core.GetStats()),
     ("ping", {}, core.Ping()),
 ]
@@ -184,7 +208,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     *(("list_events", {"state": value}, "state") for value in ["asleep", "ACTIVE", 1, ["active"]]),
     *(("list_events", {"schedule_type": value}, "schedule_type") for value in ["hourly", 1]),
     *(("list_events", {"tags": value}, "tags") for value in ("a", ["a"] * 65, {"a": 1})),
-    ("list_events", {"tags": ["x" * 1024]}, "tags.0"),
+    ("list_events", {"tags": ["x" * 1024]}, "tags[0]"),
     ("list_events", {"namespace": "a/b"}, "namespace"),
     ("list_events", {"cursor": "x" * 513}, "cursor"),
     ("list_executions", {"status": "done"}, "status"),

@@ -27,3 +27,18 @@ DELETE FROM executions WHERE id IN (
 DELETE FROM requests WHERE request_id IN (
     SELECT request_id FROM requests WHERE answered_time < :before ORDER BY answered_time LIMIT :limit
 )
+
+-- name: expired_thrown
+-- Thrown events that are over and too old, or too many, with their entries.
+DELETE FROM thrown WHERE log_offset IN (
+    SELECT t.log_offset FROM thrown AS t
+    WHERE t.log_offset <= max(
+            coalesce((
+                SELECT a.log_offset FROM thrown AS a INDEXED BY thrown_by_age
+                WHERE a.created_time < :before ORDER BY a.created_time DESC LIMIT 1
+            ), 0),
+            (SELECT next_offset FROM meta) - :kept - 1
+        )
+        AND NOT EXISTS (SELECT 1 FROM entries AS n WHERE n.log_offset = t.log_offset AND n.status = 'active')
+    ORDER BY t.log_offset LIMIT :limit
+)

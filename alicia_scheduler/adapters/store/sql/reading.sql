@@ -2,7 +2,11 @@
 
 -- name: mark
 -- What the process before left.
-SELECT next_key, next_fence, next_sequence, alive_time, clean, starts, serial FROM meta
+SELECT next_key, next_fence, next_sequence, alive_time, clean, starts, serial, next_offset FROM meta
+
+-- name: stopped_in_order
+-- Whether the process before stopped in order; for a file of any schema.
+SELECT clean FROM meta
 
 -- name: event
 -- One event: both rows.
@@ -38,3 +42,21 @@ FROM meta
 SELECT json_group_array(json_array(event_id, origin))
 FROM events INDEXED BY events_declared
 WHERE origin <> 'bus' AND origin >= 'file:' AND origin < 'file;'
+
+-- name: thrown_variables
+-- The variables of one destination.
+SELECT json_group_array(json_array(name, json(value))) FROM variables WHERE dest_id = :dest_id
+
+-- name: thrown_steps
+-- What became of the instructions of an execution, in order.
+SELECT json_group_array(json_array(path, json(outcome))) FROM (
+    SELECT * FROM steps WHERE execution_id = :execution_id ORDER BY id
+)
+
+-- name: mqtt_filters
+-- The topic filters that triggers listen to.
+SELECT json_group_array(json_array(namespace, key)) FROM (
+    SELECT DISTINCT i.namespace, i.key FROM trigger_index AS i
+    CROSS JOIN states AS s ON s.key = i.event_key AND s.status = 'active'
+    WHERE i.kind = 'mqtt' LIMIT :limit
+)

@@ -86,6 +86,12 @@ SELECT min(at) FROM (
     SELECT min(wake_time) AS at FROM states INDEXED BY states_by_wake WHERE wake_time IS NOT NULL
     UNION ALL
     SELECT min(retry_time) FROM executions INDEXED BY executions_retrying WHERE status = 'retrying' AND retry_time > :now
+    UNION ALL
+    SELECT min(active_time) FROM entries INDEXED BY entries_waiting WHERE status = 'active' AND matched = 0
+    UNION ALL
+    SELECT (min(expires_time) / 1000000 + 1) * 1000000 FROM entries INDEXED BY entries_expiring WHERE status = 'active'
+    UNION ALL
+    SELECT min(event_key) * 0 FROM trigger_looks
 )
 
 -- name: delete_events
@@ -96,14 +102,14 @@ DELETE FROM events WHERE key IN (SELECT value FROM json_each(:rows))
 -- Inserts events, or replaces their definitions.
 INSERT INTO events (
     key, event_id, revision, origin, namespace, module_id, schedule_type, folded_name, tags, created_time,
-    updated_time, definition
+    updated_time, definition, dest_id
 )
 {values}
 ON CONFLICT (key) DO UPDATE SET
     revision = excluded.revision, origin = excluded.origin, namespace = excluded.namespace,
     module_id = excluded.module_id, schedule_type = excluded.schedule_type, folded_name = excluded.folded_name,
     tags = excluded.tags, created_time = excluded.created_time, updated_time = excluded.updated_time,
-    definition = excluded.definition
+    definition = excluded.definition, dest_id = excluded.dest_id
 
 -- name: put_states
 -- Inserts or replaces the states of events.
@@ -165,8 +171,8 @@ DELETE FROM outbox WHERE sequence IN (SELECT value FROM json_each(:rows))
 -- Leaves the service mark.
 UPDATE meta SET
     next_key = :next_key, next_fence = :next_fence, next_sequence = :next_sequence, alive_time = :alive_time,
-    clean = :clean, starts = :starts, serial = :serial
+    clean = :clean, starts = :starts, serial = :serial, next_offset = :next_offset
 
 -- name: mark
 -- What stands there now.
-SELECT next_key, next_fence, next_sequence, alive_time, clean, starts, serial FROM meta
+SELECT next_key, next_fence, next_sequence, alive_time, clean, starts, serial, next_offset FROM meta
