@@ -197,13 +197,13 @@ class SchedulerClient:
         """The variables of a destination."""
         return await self.request("list_variables", dest_id=dest_id)
 
-    async def set_variable(self, name: str, value: Any, dest_id: str = "default") -> Data:
+    async def set_variable(self, var_name: str, value: Any, dest_id: str = "default") -> Data:
         """Sets a variable of a destination; answers with all of them."""
-        return await self.request("set_variable", dest_id=dest_id, var_name=name, value=value)
+        return await self.request("set_variable", dest_id=dest_id, var_name=var_name, value=value)
 
-    async def delete_variable(self, name: str, dest_id: str = "default") -> Data:
+    async def delete_variable(self, var_name: str, dest_id: str = "default") -> Data:
         """Removes a variable of a destination; answers with those that are left."""
-        return await self.request("delete_variable", dest_id=dest_id, var_name=name)
+        return await self.request("delete_variable", dest_id=dest_id, var_name=var_name)
 
     # --- thrown events -------------------------------------------------------------------------------------------
 
