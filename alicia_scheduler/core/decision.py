@@ -71,6 +71,8 @@ def merged_thrown_needs(needs: Iterable[ThrownNeeds]) -> ThrownNeeds:
 def merged_needs(needs: Iterable[Needs]) -> Needs:
     """The needs of several decisions of one transaction as one; the latest instants and the largest limits win."""
     every = tuple(needs)
+    if len(every) == 1:
+        return every[0]
     return Needs(
         event_ids=frozenset().union(*(n.event_ids for n in every)),
         execution_ids=frozenset().union(*(n.execution_ids for n in every)),

@@ -213,6 +213,4 @@ class ServiceMark(NamedTuple):
 
     def follows(self, stored: ServiceMark) -> bool:
         """Whether its writer is the owner of the store in which ``stored`` stands."""
-        if self.starts != stored.starts:
-            return self.starts > stored.starts
-        return self.serial > stored.serial
+        return self.starts >= stored.starts and self.serial > stored.serial

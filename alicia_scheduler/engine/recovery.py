@@ -49,6 +49,7 @@ class Recovery:
         def decide(view: View, now: datetime) -> Decision[datetime]:
             return Decision(now, mark=opened(left, now))
 
+        self._writer.mark = left  # what follows it is refused if somebody has written since it was read
         return await self._writer.submit(Needs(), decide)
 
     async def _resume(self, *, crashed: bool) -> int:

@@ -244,11 +244,13 @@ class Writer:
 
     async def _has_happened(self, transaction: Transaction) -> bool:
         """Whether the attempt whose end nobody heard of has been committed: its serial is the one in the store."""
-        lost, self._lost = self._lost, None
-        if lost is None:
+        if self._lost is None:
             return False
-        stored = await transaction.mark()
-        return (stored.starts, stored.serial) == (lost.view.mark.starts, lost.view.mark.serial)
+        stored, tried = await transaction.mark(), self._lost.view.mark
+        if (stored.starts, stored.serial) == (tried.starts, tried.serial):
+            return True
+        self._lost = None
+        return False
 
     async def _decide(self, transaction: Transaction, batch: Sequence[Proposal[Any]], attempt: _Attempt) -> None:
         now = self._clock.now()

@@ -93,7 +93,7 @@ async def test_answers_are_found_by_request_id(store: Store) -> None:
 
 
 async def test_the_service_mark_is_there_for_the_next_process(store: Store) -> None:
-    mark = ServiceMark(Counters(5, 6, 7), alive_at=T0, clean=False, starts=2)
+    mark = ServiceMark(Counters(5, 6, 7), alive_at=T0, clean=False, starts=2, serial=1)
     await commit(store, Changes(mark=mark))
     await store.close()
     assert await store.open() == mark
@@ -226,7 +226,7 @@ async def test_nothing_of_a_transaction_that_fails_remains(store: Store) -> None
     everything.executions, everything.new_executions = {"e": execution("e")}, {"e"}
     everything.outbox.append(message(1))
     everything.requests["r"] = request("r")
-    everything.mark = ServiceMark(starts=9)
+    everything.mark = ServiceMark(starts=9, serial=1)
 
     async def fails() -> None:
         async with store.transaction() as transaction:

@@ -214,7 +214,7 @@ CREATE TRIGGER outbox_removed AFTER DELETE ON outbox BEGIN
     UPDATE meta SET outbox = outbox - 1;
 END;
 CREATE TRIGGER meta_owner BEFORE UPDATE OF serial ON meta
-WHEN NOT (new.starts > old.starts OR (new.starts = old.starts AND new.serial > old.serial)) BEGIN
+WHEN NOT (new.starts >= old.starts AND new.serial > old.serial) BEGIN
     SELECT RAISE(ABORT, 'another process has taken the store over');
 END;
 CREATE INDEX thrown_by_age ON thrown (created_time);

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
-LEFT = ServiceMark(Counters(3, 5, 2), NOW - 3 * HOUR, clean=False, starts=4)
+LEFT = ServiceMark(Counters(3, 5, 2), NOW - 3 * HOUR, clean=False, starts=4, serial=1)
 
 
 def store_at(path: Path, *changes: Changes) -> None:
